@@ -1,0 +1,2 @@
+//! LF's client library.
+#![forbid(unsafe_code)]

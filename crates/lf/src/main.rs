@@ -1,0 +1,3 @@
+//! The `lf` program.
+#![forbid(unsafe_code)]
+fn main() {}
