@@ -30,3 +30,24 @@ impl fmt::Debug for Hash {
         fmt::Display::fmt(self, f)
     }
 }
+
+/// Why a text is not a hash.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HashError {
+    /// It does not begin with `=`.
+    #[error("a record hash begins with =")]
+    Prefix,
+    /// What follows is not 32 bytes of base62.
+    #[error("record hash: {0}")]
+    Base62(#[from] crate::base62::Base62Error),
+}
+
+impl std::str::FromStr for Hash {
+    type Err = HashError;
+
+    fn from_str(text: &str) -> Result<Self, HashError> {
+        let encoded = text.strip_prefix('=').ok_or(HashError::Prefix)?;
+        Ok(Hash(crate::base62::decode_exact(encoded)?))
+    }
+}

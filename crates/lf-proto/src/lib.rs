@@ -13,6 +13,7 @@ pub mod crc16;
 pub mod curve;
 pub mod genesis;
 pub mod hash;
+pub mod json;
 pub mod masking;
 pub mod ordinal;
 pub mod owner;

@@ -4,6 +4,25 @@
 //! Nothing above this crate opens a data file, and nothing here knows HTTP, peers or trust.
 #![forbid(unsafe_code)]
 
+mod apply;
+mod checkpoint;
+pub mod engine;
 pub mod log;
+mod rows;
 pub mod storage;
+mod store;
+mod tips;
+mod txn;
+mod view;
 pub mod weights;
+mod writer;
+
+pub use apply::{IndexError, Stored};
+pub use rows::{OwnerTotals, Row, RowError, SelectorRow};
+pub use store::{
+    Applied, FREE_BYTES_MIN, IndexPlace, OpenReport, Put, PutOutcome, Store, StoreError, StoreOptions,
+};
+pub use view::{
+    REPUTATION_COLLISION, REPUTATION_GOOD, REPUTATION_TEMPORAL_VIOLATION, StoreReader, Totals, View,
+};
+pub use writer::{Answer, StoreWriter, WriterThread};

@@ -1,0 +1,361 @@
+//! What a log entry does to the index: claims of ids, links, indexes, selectors, comments, pulses.
+//!
+//! A pure function of the index so far and the entry, so that applying the log again gives the same index. No I/O but
+//! reads of the index through [`Txn`]; committing, weights and acknowledgements are the store's.
+
+use std::collections::VecDeque;
+
+use lf_proto::comment::Comment;
+use lf_proto::genesis::{self, GenesisParameters};
+use lf_proto::hash::Hash;
+use lf_proto::masking;
+use lf_proto::owner::OwnerPublic;
+use lf_proto::pulse::Pulse;
+use lf_proto::record::{Record, RecordType};
+use lf_proto::selector::RecoveredSelector;
+
+use crate::engine::EngineError;
+use crate::rows::{Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, SelectorRow, Standing, key};
+use crate::txn::Txn;
+
+/// Changes beyond this many are committed before more records are linked.
+const CHANGES_MAX: usize = 20_000;
+
+/// Reading the index failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum IndexError {
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A row does not read back.
+    #[error(transparent)]
+    Row(#[from] RowError),
+    /// There are as many linked records as an index can number.
+    #[error("the index is full: it numbers at most 2^32 - 1 records")]
+    Full,
+}
+
+/// A network's parameters as linked genesis records have amended them.
+#[derive(Debug, Clone)]
+pub(crate) struct Network {
+    pub(crate) owner: OwnerPublic,
+    pub(crate) parameters: GenesisParameters,
+    /// Timestamp of the last amendment applied, or of the first genesis record.
+    pub(crate) amended: u64,
+}
+
+impl Network {
+    /// Applies a linked genesis record if it is a newer amendment by the network's owner.
+    pub(crate) fn amend(&mut self, record: &Record) {
+        let newer = record.timestamp() > self.amended;
+        let by_owner = *record.owner() == self.owner;
+        if record.record_type() != RecordType::Genesis || !by_owner || !newer || record.stored_value().is_empty() {
+            return;
+        }
+        // Not parameters, or not masked with the empty key: a genesis record without meaning.
+        let Ok(text) = genesis::plain_value(record) else { return };
+        if self.parameters.amend(&text).is_ok() {
+            self.amended = record.timestamp();
+        }
+    }
+}
+
+/// What the graph's weights and tips need of a newly linked record.
+#[derive(Debug)]
+pub(crate) struct NewlyLinked {
+    /// Indexes, ascending.
+    pub(crate) links: Vec<u32>,
+    pub(crate) score: u32,
+    /// Whether new records may link to it: good reputation.
+    pub(crate) eligible: bool,
+}
+
+/// How a stored record stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// It and all its ancestors are here; its index.
+    Linked(u32),
+    /// It waits for records it links to.
+    Pending,
+}
+
+/// The index row of a record, before its links are looked at.
+pub(crate) fn row_of(record: &Record, selectors: &[RecoveredSelector], position: u64, work_verified: bool) -> Row {
+    Row {
+        position,
+        bytes: record.as_bytes().len() as u32,
+        hash: record.hash(),
+        id: record.id(selectors),
+        owner: *record.owner(),
+        timestamp: record.timestamp(),
+        record_type: record.record_type(),
+        work_verified,
+        temporal_violation: false,
+        difficulty: record.work().map(|w| w.difficulty()),
+        billable_bytes: record.billable_bytes() as u32,
+        pulse_token: record.pulse_token(),
+        score: record.score(),
+        selectors: selectors
+            .iter()
+            .zip(record.selectors())
+            .map(|(recovered, s)| SelectorRow { key: recovered.key, ordinal: s.ordinal })
+            .collect(),
+    }
+}
+
+/// Reads records back from the log while they are being linked.
+pub(crate) type ReadRecord<'a> = &'a dyn Fn(u64) -> Option<Record>;
+
+/// One batch of changes to the index.
+pub(crate) struct Applier<'a> {
+    pub(crate) txn: Txn,
+    pub(crate) meta: Meta,
+    pub(crate) network: &'a mut Network,
+    pub(crate) newly_linked: Vec<NewlyLinked>,
+    ready: VecDeque<(Hash, Option<PendingRow>)>,
+    read_record: ReadRecord<'a>,
+}
+
+impl<'a> Applier<'a> {
+    pub(crate) fn new(
+        txn: Txn,
+        meta: Meta,
+        network: &'a mut Network,
+        read_record: ReadRecord<'a>,
+    ) -> Result<Self, IndexError> {
+        let mut applier =
+            Applier { txn, meta, network, newly_linked: Vec::new(), ready: VecDeque::new(), read_record };
+        if applier.meta.ready > 0 {
+            for (key, hash) in applier.txn.prefix(&key::ready_all())? {
+                let hash: [u8; 32] = hash.try_into().map_err(|_| RowError('q'))?;
+                applier.ready.push_back((Hash(hash), None));
+                applier.txn.remove(key);
+            }
+            applier.meta.ready = 0;
+        }
+        Ok(applier)
+    }
+
+    pub(crate) fn standing(&self, hash: &Hash) -> Result<Option<Standing>, IndexError> {
+        Ok(self.txn.get(&key::standing(hash))?.map(|v| Standing::decode(&v)).transpose()?)
+    }
+
+    /// Whether the changes so far should be committed before more are made.
+    pub(crate) fn is_large(&self) -> bool {
+        self.txn.len() >= CHANGES_MAX
+    }
+
+    /// Stores a record: claims its id, and queues it for linking if nothing is missing. Duplicates change nothing.
+    pub(crate) fn store(&mut self, row: Row, links: &[Hash]) -> Result<(), IndexError> {
+        if self.standing(&row.hash)?.is_some() {
+            return Ok(());
+        }
+        if !row.selectors.is_empty() {
+            self.claim(&row)?;
+        }
+        if self.meta.comments_waiting > 0 {
+            for (key, _) in self.txn.prefix(&key::comments_waiting_for(&row.hash))? {
+                let oracle = OwnerPublic::from_bytes(key.get(33..).unwrap_or_default()).map_err(|_| RowError('c'))?;
+                self.txn.put(key::comment(&row.id, &row.owner, &oracle), Vec::new());
+                self.txn.remove(key);
+                self.meta.comments_waiting = self.meta.comments_waiting.saturating_sub(1);
+            }
+        }
+        let mut missing = 0;
+        for link in links {
+            if !matches!(self.standing(link)?, Some(Standing::Linked { .. })) {
+                self.txn.put(key::waiting(link, &row.hash), Vec::new());
+                missing += 1;
+            }
+        }
+        self.txn.put(key::standing(&row.hash), Standing::Pending.encode());
+        let hash = row.hash;
+        let pending = PendingRow { row, links: links.to_vec(), missing };
+        if missing == 0 {
+            self.ready.push_back((hash, Some(pending)));
+        } else {
+            self.txn.put(key::pending(&hash), pending.encode());
+            self.meta.pending += 1;
+        }
+        Ok(())
+    }
+
+    /// NODE.md §3: who is here first keeps a name; rivals that come before either is linked hold it neither.
+    fn claim(&mut self, row: &Row) -> Result<(), IndexError> {
+        let key = key::claim(&row.id);
+        let claim = match self.txn.get(&key)?.map(|v| Claim::decode(&v)).transpose()? {
+            None => Claim::Held { owner: row.owner, linked: false },
+            Some(Claim::Held { owner, linked: false }) if owner != row.owner => Claim::Contested,
+            Some(_) => return Ok(()),
+        };
+        self.txn.put(key, claim.encode());
+        Ok(())
+    }
+
+    /// Links records that are ready, in order, until none is left or the batch is large; then what is left is put
+    /// down for the next batch.
+    pub(crate) fn link_ready(&mut self) -> Result<(), IndexError> {
+        while !self.is_large() {
+            let Some((hash, pending)) = self.ready.pop_front() else { return Ok(()) };
+            let pending = match pending {
+                Some(pending) => pending,
+                None => {
+                    let key = key::pending(&hash);
+                    let row = self.txn.get(&key)?.ok_or(RowError('p'))?;
+                    self.txn.remove(key);
+                    self.meta.pending = self.meta.pending.saturating_sub(1);
+                    PendingRow::decode(&row)?
+                }
+            };
+            self.link(pending)?;
+        }
+        for (order, (hash, pending)) in std::mem::take(&mut self.ready).into_iter().enumerate() {
+            if let Some(pending) = pending {
+                self.txn.put(key::pending(&hash), pending.encode());
+                self.meta.pending += 1;
+            }
+            self.txn.put(key::ready(order as u64), hash.0.to_vec());
+            self.meta.ready += 1;
+        }
+        Ok(())
+    }
+
+    /// Whether records are still waiting to be linked in a next batch.
+    pub(crate) fn has_leftover(&self) -> bool {
+        self.meta.ready > 0
+    }
+
+    fn link(&mut self, pending: PendingRow) -> Result<(), IndexError> {
+        let PendingRow { mut row, links, .. } = pending;
+        let index = self.meta.linked;
+        self.meta.linked = index.checked_add(1).filter(|n| *n < u32::MAX).ok_or(IndexError::Full)?;
+        self.meta.linked_bytes += u64::from(row.bytes);
+        let latest = row.timestamp.saturating_add(self.network.parameters.record_max_time_drift);
+        let mut link_indexes = Vec::with_capacity(links.len());
+        for link in &links {
+            let Some(Standing::Linked { index, timestamp }) = self.standing(link)? else {
+                return Err(RowError('h').into());
+            };
+            link_indexes.push(index);
+            row.temporal_violation |= timestamp > latest;
+        }
+        link_indexes.sort_unstable();
+        let mut good = true;
+        if !row.selectors.is_empty() {
+            let key = key::claim(&row.id);
+            match self.txn.get(&key)?.map(|v| Claim::decode(&v)).transpose()? {
+                Some(Claim::Held { owner, linked }) if owner == row.owner => {
+                    if !linked {
+                        self.txn.put(key, Claim::Held { owner, linked: true }.encode());
+                    }
+                }
+                _ => good = false,
+            }
+        }
+        for (position, selector) in row.selectors.iter().enumerate() {
+            self.txn.put(key::selector(position as u8, &selector.key, index), Vec::new());
+        }
+        let owner_key = key::owner(&row.owner);
+        let mut totals =
+            self.txn.get(&owner_key)?.map(|v| OwnerTotals::decode(&v)).transpose()?.unwrap_or_default();
+        totals.records += 1;
+        totals.bytes += u64::from(row.bytes);
+        self.txn.put(owner_key, totals.encode());
+        if row.pulse_token != 0 {
+            self.txn.put(key::token(row.timestamp, row.pulse_token), Vec::new());
+        }
+        if row.record_type != RecordType::Datum {
+            self.txn.put(key::special(row.record_type.id(), index), Vec::new());
+            self.handle_special(&row)?;
+        }
+        let standing = Standing::Linked { index, timestamp: row.timestamp };
+        self.txn.put(key::standing(&row.hash), standing.encode());
+        self.newly_linked.push(NewlyLinked {
+            links: link_indexes.clone(),
+            score: row.score,
+            eligible: good && !row.temporal_violation,
+        });
+        let hash = row.hash;
+        self.txn.put(key::linked(index), LinkedRow { row, links: link_indexes }.encode());
+        self.wake(&hash)
+    }
+
+    /// Tells the records that wait for this one.
+    fn wake(&mut self, hash: &Hash) -> Result<(), IndexError> {
+        for (key, _) in self.txn.prefix(&key::waiting_for(hash))? {
+            let waiting: [u8; 32] =
+                key.get(33..).unwrap_or_default().try_into().map_err(|_| RowError('w'))?;
+            let waiting = Hash(waiting);
+            self.txn.remove(key);
+            let pending_key = key::pending(&waiting);
+            let row = self.txn.get(&pending_key)?.ok_or(RowError('p'))?;
+            let mut pending = PendingRow::decode(&row)?;
+            pending.missing = pending.missing.saturating_sub(1);
+            if pending.missing == 0 {
+                self.ready.push_back((waiting, None));
+            }
+            self.txn.put(pending_key, pending.encode());
+        }
+        Ok(())
+    }
+
+    fn handle_special(&mut self, row: &Row) -> Result<(), IndexError> {
+        match row.record_type {
+            RecordType::Genesis => {
+                if let Some(record) = (self.read_record)(row.position) {
+                    self.network.amend(&record);
+                }
+            }
+            RecordType::Commentary => {
+                if let Some(record) = (self.read_record)(row.position) {
+                    self.index_comments(&record)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Commentary counts for (id, owner) of its subjects; subjects that are not stored yet are kept for later.
+    fn index_comments(&mut self, record: &Record) -> Result<(), IndexError> {
+        let plain = masking::unmask(record.stored_value(), record.timestamp(), b"", record.owner());
+        for comment in Comment::decode_all(&plain.unwrap_or_default()) {
+            let Some(subject) = comment.collides() else { continue };
+            let row = match self.standing(&subject)? {
+                Some(Standing::Linked { index, .. }) => {
+                    let row = self.txn.get(&key::linked(index))?.ok_or(RowError('r'))?;
+                    Some(LinkedRow::decode(&row)?.row)
+                }
+                Some(Standing::Pending) => match self.txn.get(&key::pending(&subject))? {
+                    Some(row) => Some(PendingRow::decode(&row)?.row),
+                    // Stored, ready, and not put down yet: it is in the queue.
+                    None => self.ready.iter().find(|(h, _)| *h == subject).and_then(|(_, p)| p.clone()).map(|p| p.row),
+                },
+                None => None,
+            };
+            match row {
+                Some(row) => self.txn.put(key::comment(&row.id, &row.owner, record.owner()), Vec::new()),
+                None => {
+                    let key = key::comment_waiting(&subject, record.owner());
+                    if self.txn.get(&key)?.is_none() {
+                        self.txn.put(key, Vec::new());
+                        self.meta.comments_waiting += 1;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a pulse if it is the latest of its token. The caller has checked it.
+    pub(crate) fn pulse(&mut self, token: u64, pulse: &Pulse) -> Result<bool, IndexError> {
+        let key = key::pulse(token);
+        let known = self.txn.get(&key)?.and_then(|v| Pulse::from_bytes(&v).ok());
+        if known.is_some_and(|known| known.minutes() >= pulse.minutes()) {
+            return Ok(false);
+        }
+        self.txn.put(key, pulse.to_bytes().to_vec());
+        Ok(true)
+    }
+}

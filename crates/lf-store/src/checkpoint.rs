@@ -1,0 +1,106 @@
+//! The graph's checkpoint file (docs/FORMAT.md, "Checkpoint"): derived data that saves walking the graph at a start.
+//! Written beside the old one and renamed over it, so there is always a whole one or none.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+use crate::storage::{Storage, StorageFile, read_full_at};
+use crate::tips::Tips;
+use crate::view::Graph;
+use crate::weights::Weights;
+
+const FILE: &str = "graph.checkpoint";
+const FILE_NEW: &str = "graph.checkpoint.new";
+const MAGIC: [u8; 8] = *b"LFgraph1";
+/// magic, log id, number of records, CRC-32 of the linker counts.
+const HEADER_BYTES: usize = 8 + 16 + 4 + 4;
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// Writes the graph's checkpoint and makes it durable.
+pub(crate) fn write(storage: &dyn Storage, log_id: &[u8; 16], graph: &Graph) -> io::Result<()> {
+    match storage.remove(FILE_NEW) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let file = storage.create(FILE_NEW)?;
+    let mut out = io::BufWriter::with_capacity(BUFFER_BYTES, Appender { file: Arc::clone(&file), at: 0 });
+    let linkers = graph.tips.linkers();
+    out.write_all(&MAGIC)?;
+    out.write_all(log_id)?;
+    out.write_all(&(linkers.len() as u32).to_be_bytes())?;
+    out.write_all(&crc32fast::hash(linkers).to_be_bytes())?;
+    out.write_all(linkers)?;
+    graph.weights.write_checkpoint(&mut out)?;
+    out.flush()?;
+    file.sync()?;
+    storage.rename(FILE_NEW, FILE)?;
+    storage.sync_directory("")
+}
+
+/// Reads the checkpoint; `None` if there is none, or one of another log.
+pub(crate) fn read(storage: &dyn Storage, log_id: &[u8; 16]) -> Result<Option<Graph>, String> {
+    let file = match storage.open(FILE) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e.to_string()),
+    };
+    let length = file.length().map_err(|e| e.to_string())?;
+    let mut input = io::BufReader::with_capacity(BUFFER_BYTES, Sequential { file, at: 0 });
+    let mut header = [0u8; HEADER_BYTES];
+    input.read_exact(&mut header).map_err(|e| e.to_string())?;
+    let (magic, rest) = header.split_at(8);
+    let (id, rest) = rest.split_at(16);
+    let number = |bytes: &[u8]| bytes.iter().fold(0u32, |n, b| n << 8 | u32::from(*b));
+    let (count, crc) = (number(&rest[..4]), number(&rest[4..]));
+    if magic != MAGIC {
+        return Err("unknown format".to_owned());
+    }
+    if id != log_id {
+        return Ok(None);
+    }
+    if u64::from(count) > length {
+        return Err("truncated".to_owned());
+    }
+    let mut linkers = vec![0u8; count as usize];
+    input.read_exact(&mut linkers).map_err(|e| e.to_string())?;
+    if crc32fast::hash(&linkers) != crc {
+        return Err("wrong checksum".to_owned());
+    }
+    let weights = Weights::read_checkpoint(&mut input).map_err(|e| e.to_string())?;
+    if weights.len() != count {
+        return Err("its parts do not fit together".to_owned());
+    }
+    Ok(Some(Graph { weights, tips: Tips::restore(linkers) }))
+}
+
+/// Writes a storage file from its start.
+struct Appender {
+    file: Arc<dyn StorageFile>,
+    at: u64,
+}
+
+impl Write for Appender {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write_all_at(bytes, self.at)?;
+        self.at += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads a storage file from its start.
+struct Sequential {
+    file: Arc<dyn StorageFile>,
+    at: u64,
+}
+
+impl Read for Sequential {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = read_full_at(self.file.as_ref(), buffer, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}

@@ -1,0 +1,199 @@
+//! The embedded engine under the index: an ordered map of bytes with atomic batches and snapshots.
+//!
+//! The index is derived data, so an engine owes no durability of its own: what it must keep is order. A crash may cost
+//! its newest batches, never one in the middle. The disk engine is fjall; the memory engine serves simulations and
+//! tests and is the model that the disk engine is compared with.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+
+/// The engine failed: the disk's fault. The log is not concerned.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("index engine: {0}")]
+pub struct EngineError(String);
+
+impl From<fjall::Error> for EngineError {
+    fn from(e: fjall::Error) -> Self {
+        EngineError(e.to_string())
+    }
+}
+
+/// One key of a batch: a value to put, or `None` to remove it.
+pub type Change = (Vec<u8>, Option<Vec<u8>>);
+
+/// Pairs of key and value, ascending by key.
+pub type Pairs<'a> = Box<dyn Iterator<Item = Result<(Vec<u8>, Vec<u8>), EngineError>> + 'a>;
+
+/// A state of the map that does not change any more.
+pub trait Snapshot: Send + Sync {
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// The engine failed.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError>;
+
+    /// All pairs from `first` to `last`, both included, ascending.
+    fn range<'a>(&'a self, first: &[u8], last: &[u8]) -> Pairs<'a>;
+}
+
+/// An ordered map with atomic batches. One thread commits, any number read.
+pub trait Engine: Send + Sync {
+    /// The current state.
+    fn snapshot(&self) -> Box<dyn Snapshot>;
+
+    /// Makes all changes visible at once.
+    ///
+    /// # Errors
+    /// The engine failed; none of the changes may be counted on.
+    fn commit(&self, changes: Vec<Change>) -> Result<(), EngineError>;
+
+    /// Asks that everything committed survives power loss. Called before a clean stop.
+    ///
+    /// # Errors
+    /// The engine failed.
+    fn persist(&self) -> Result<(), EngineError>;
+
+    /// Bytes on disk (or in memory).
+    fn bytes(&self) -> u64;
+
+    /// Gives back what space can be given back.
+    ///
+    /// # Errors
+    /// The engine failed.
+    fn compact(&self) -> Result<(), EngineError>;
+}
+
+/// The disk engine.
+pub struct DiskEngine {
+    // One keyspace for all tables: idle keyspaces would pin journals. Declared first, so dropped first.
+    keyspace: Keyspace,
+    database: Database,
+}
+
+/// Bytes of block cache.
+const CACHE_BYTES: u64 = 96 << 20;
+/// Journals beyond this are flushed: long journals open slowly.
+const JOURNAL_BYTES_MAX: u64 = 64 << 20;
+/// Bytes of changes kept in memory before they become a table on disk.
+const MEMTABLE_BYTES_MAX: u64 = 16 << 20;
+
+impl DiskEngine {
+    /// Opens or creates the engine's directory.
+    ///
+    /// # Errors
+    /// The directory is not usable or damaged; it can be deleted and rebuilt from the log.
+    pub fn open(path: &Path) -> Result<Self, EngineError> {
+        let database = Database::builder(path)
+            .cache_size(CACHE_BYTES)
+            .max_journaling_size(JOURNAL_BYTES_MAX)
+            .worker_threads(2)
+            .open()?;
+        let keyspace = database
+            .keyspace("index", || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES_MAX))?;
+        Ok(DiskEngine { keyspace, database })
+    }
+}
+
+impl Engine for DiskEngine {
+    fn snapshot(&self) -> Box<dyn Snapshot> {
+        Box::new(DiskSnapshot { snapshot: self.database.snapshot(), keyspace: self.keyspace.clone() })
+    }
+
+    fn commit(&self, changes: Vec<Change>) -> Result<(), EngineError> {
+        let mut batch = self.database.batch();
+        for (key, value) in changes {
+            match value {
+                Some(value) => batch.insert(&self.keyspace, key, value),
+                None => batch.remove(&self.keyspace, key),
+            }
+        }
+        Ok(batch.commit()?)
+    }
+
+    fn persist(&self) -> Result<(), EngineError> {
+        Ok(self.database.persist(PersistMode::SyncAll)?)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.database.disk_space().unwrap_or(0)
+    }
+
+    fn compact(&self) -> Result<(), EngineError> {
+        self.keyspace.rotate_memtable_and_wait()?;
+        Ok(self.keyspace.major_compact()?)
+    }
+}
+
+struct DiskSnapshot {
+    snapshot: fjall::Snapshot,
+    keyspace: Keyspace,
+}
+
+impl Snapshot for DiskSnapshot {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        Ok(self.snapshot.get(&self.keyspace, key)?.map(|v| v.to_vec()))
+    }
+
+    fn range<'a>(&'a self, first: &[u8], last: &[u8]) -> Pairs<'a> {
+        let range = self.snapshot.range(&self.keyspace, first.to_vec()..=last.to_vec());
+        Box::new(range.map(|guard| {
+            let (key, value) = guard.into_inner()?;
+            Ok((key.to_vec(), value.to_vec()))
+        }))
+    }
+}
+
+/// The memory engine: a map that is copied when a snapshot of it is still in use.
+#[derive(Default)]
+pub struct MemoryEngine {
+    map: RwLock<Arc<BTreeMap<Vec<u8>, Vec<u8>>>>,
+}
+
+impl Engine for MemoryEngine {
+    fn snapshot(&self) -> Box<dyn Snapshot> {
+        Box::new(MemorySnapshot(self.map.read().unwrap_or_else(|e| e.into_inner()).clone()))
+    }
+
+    fn commit(&self, changes: Vec<Change>) -> Result<(), EngineError> {
+        let mut map = self.map.write().unwrap_or_else(|e| e.into_inner());
+        let map = Arc::make_mut(&mut map);
+        for (key, value) in changes {
+            match value {
+                Some(value) => map.insert(key, value),
+                None => map.remove(&key),
+            };
+        }
+        Ok(())
+    }
+
+    fn persist(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn bytes(&self) -> u64 {
+        let map = self.map.read().unwrap_or_else(|e| e.into_inner());
+        map.iter().map(|(k, v)| (k.len() + v.len()) as u64).sum()
+    }
+
+    fn compact(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+}
+
+struct MemorySnapshot(Arc<BTreeMap<Vec<u8>, Vec<u8>>>);
+
+impl Snapshot for MemorySnapshot {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        Ok(self.0.get(key).cloned())
+    }
+
+    fn range<'a>(&'a self, first: &[u8], last: &[u8]) -> Pairs<'a> {
+        if first > last {
+            return Box::new(std::iter::empty());
+        }
+        Box::new(self.0.range(first.to_vec()..=last.to_vec()).map(|(k, v)| Ok((k.clone(), v.clone()))))
+    }
+}

@@ -1,0 +1,303 @@
+//! Reading the store: consistent views that wait for no writer.
+
+use std::sync::{Arc, RwLock, RwLockReadGuard};
+
+use lf_proto::genesis::GenesisParameters;
+use lf_proto::hash::Hash;
+use lf_proto::owner::OwnerPublic;
+use lf_proto::pulse::Pulse;
+use lf_proto::record::Record;
+use lf_proto::selector::SelectorKey;
+
+use crate::apply::{IndexError, Network, Stored};
+use crate::engine::{Engine, Snapshot};
+use crate::log::{LogPosition, LogReader};
+use crate::rows::{Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, Standing, index_of, key};
+use crate::tips::Tips;
+use crate::txn::prefix_last;
+use crate::weights::Weights;
+
+/// Reputation of a record whose owner holds its id.
+pub const REPUTATION_GOOD: u8 = 63;
+/// Reputation of a record that links to one newer than itself by more than the network's drift.
+pub const REPUTATION_TEMPORAL_VIOLATION: u8 = 48;
+/// Reputation of a record whose id another owner claimed first.
+pub const REPUTATION_COLLISION: u8 = 0;
+
+/// The part of the graph that lives in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Graph {
+    pub(crate) weights: Weights,
+    pub(crate) tips: Tips,
+}
+
+/// What writer and readers share.
+pub(crate) struct Shared {
+    pub(crate) engine: RwLock<Arc<dyn Engine>>,
+    pub(crate) graph: RwLock<Graph>,
+    pub(crate) log: LogReader,
+    pub(crate) network: RwLock<Network>,
+}
+
+/// Reads a lock that a panicked thread may have left: what it guards is only ever replaced whole or grown.
+pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Reads the store from any thread. Cheap to clone.
+#[derive(Clone)]
+pub struct StoreReader {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// Counts of a store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Linked records.
+    pub linked: u32,
+    /// Their bytes.
+    pub linked_bytes: u64,
+    /// Records that wait for others they link to.
+    pub pending: u64,
+}
+
+impl StoreReader {
+    /// A consistent view of what is stored now.
+    pub fn view(&self) -> View {
+        // The horizon first: rows that the snapshot has beyond it do not have their weights yet.
+        let horizon = read(&self.shared.graph).weights.len();
+        let snapshot = read(&self.shared.engine).snapshot();
+        View { snapshot, shared: Arc::clone(&self.shared), horizon }
+    }
+
+    /// The network's current parameters.
+    pub fn parameters(&self) -> GenesisParameters {
+        read(&self.shared.network).parameters.clone()
+    }
+
+    /// The owner of the network's genesis records.
+    pub fn genesis_owner(&self) -> OwnerPublic {
+        read(&self.shared.network).owner
+    }
+
+    /// Up to `count` hashes for a new record to link to, ascending (NODE.md §4). `random(n)` gives a number below n.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn links(&self, count: usize, random: impl FnMut(u64) -> u64) -> Result<Vec<Hash>, IndexError> {
+        let picked = read(&self.shared.graph).tips.pick(count, random);
+        let view = self.view();
+        let mut hashes = Vec::with_capacity(picked.len());
+        for index in picked {
+            hashes.extend(view.row(index)?.map(|row| row.hash));
+        }
+        hashes.sort_unstable();
+        Ok(hashes)
+    }
+
+    /// How many records of good reputation nothing links to yet.
+    pub fn tips(&self) -> usize {
+        read(&self.shared.graph).tips.count_unlinked()
+    }
+
+    /// Bytes of memory that weights take.
+    pub fn graph_bytes(&self) -> usize {
+        read(&self.shared.graph).weights.memory_bytes()
+    }
+}
+
+/// The store at one moment.
+pub struct View {
+    snapshot: Box<dyn Snapshot>,
+    shared: Arc<Shared>,
+    horizon: u32,
+}
+
+impl View {
+    /// The number of linked records this view shows: indexes are below it.
+    pub fn linked(&self) -> u32 {
+        self.horizon
+    }
+
+    /// Counts of this view.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn totals(&self) -> Result<Totals, IndexError> {
+        let meta = self.snapshot.get(&key::meta())?.map(|v| Meta::decode(&v)).transpose()?.unwrap_or_default();
+        Ok(Totals { linked: meta.linked, linked_bytes: meta.linked_bytes, pending: meta.pending })
+    }
+
+    /// How a record stands; `None` if it is not stored.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn standing(&self, hash: &Hash) -> Result<Option<Stored>, IndexError> {
+        let standing = self.snapshot.get(&key::standing(hash))?.map(|v| Standing::decode(&v)).transpose()?;
+        Ok(standing.map(|s| match s {
+            Standing::Linked { index, .. } if index < self.horizon => Stored::Linked(index),
+            _ => Stored::Pending,
+        }))
+    }
+
+    /// The row of a linked record.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn row(&self, index: u32) -> Result<Option<Row>, IndexError> {
+        if index >= self.horizon {
+            return Ok(None);
+        }
+        let Some(value) = self.snapshot.get(&key::linked(index))? else { return Ok(None) };
+        Ok(Some(LinkedRow::decode(&value)?.row))
+    }
+
+    /// The row of a stored record, linked or pending.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn row_of(&self, hash: &Hash) -> Result<Option<Row>, IndexError> {
+        match self.snapshot.get(&key::standing(hash))?.map(|v| Standing::decode(&v)).transpose()? {
+            None => Ok(None),
+            Some(Standing::Linked { index, .. }) => {
+                let value = self.snapshot.get(&key::linked(index))?.ok_or(RowError('r'))?;
+                Ok(Some(LinkedRow::decode(&value)?.row))
+            }
+            Some(Standing::Pending) => {
+                let value = self.snapshot.get(&key::pending(hash))?.ok_or(RowError('p'))?;
+                Ok(Some(PendingRow::decode(&value)?.row))
+            }
+        }
+    }
+
+    /// A stored record, read from the log and checked; `None` if the log's entry is damaged.
+    pub fn record(&self, row: &Row) -> Option<Record> {
+        let entry = self.shared.log.read(LogPosition(row.position)).ok()?;
+        Record::decode(&entry.payload).ok().filter(|r| r.hash() == row.hash)
+    }
+
+    /// A stored record's bytes; `None` if the log's entry is damaged.
+    pub fn record_bytes(&self, row: &Row) -> Option<Vec<u8>> {
+        self.shared.log.read(LogPosition(row.position)).ok().map(|entry| entry.payload.to_vec())
+    }
+
+    /// The exact weight of a linked record.
+    pub fn weight(&self, index: u32) -> u128 {
+        read(&self.shared.graph).weights.weight(index).unwrap_or(0)
+    }
+
+    /// The local reputation of a stored record (NODE.md §3): 63, 48 or 0.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn reputation(&self, row: &Row) -> Result<u8, IndexError> {
+        if !row.selectors.is_empty() {
+            match self.snapshot.get(&key::claim(&row.id))?.map(|v| Claim::decode(&v)).transpose()? {
+                Some(Claim::Held { owner, .. }) if owner == row.owner => {}
+                _ => return Ok(REPUTATION_COLLISION),
+            }
+        }
+        Ok(if row.temporal_violation { REPUTATION_TEMPORAL_VIOLATION } else { REPUTATION_GOOD })
+    }
+
+    /// Indexes of linked records whose selector at `position` has a key from `first` to `last`, both included; by key,
+    /// then by index.
+    pub fn by_selector<'a>(
+        &'a self,
+        position: u8,
+        first: &SelectorKey,
+        last: &SelectorKey,
+    ) -> impl Iterator<Item = Result<u32, IndexError>> + use<'a> {
+        let pairs = self
+            .snapshot
+            .range(&key::selector(position, first, 0), &key::selector(position, last, u32::MAX));
+        let horizon = self.horizon;
+        pairs.filter_map(move |pair| match pair {
+            Ok((key, _)) => match index_of(&key) {
+                Some(index) if index < horizon => Some(Ok(index)),
+                Some(_) => None,
+                None => Some(Err(RowError('s').into())),
+            },
+            Err(e) => Some(Err(e.into())),
+        })
+    }
+
+    /// Up to `count` pulse tokens of linked records whose timestamps are from `first` to `last`, both included.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn tokens_between(&self, first: u64, last: u64, count: usize) -> Result<Vec<u64>, IndexError> {
+        let mut tokens = Vec::new();
+        for pair in self.snapshot.range(&key::token(first, 0), &key::token(last, u64::MAX)).take(count) {
+            let (key, _) = pair?;
+            tokens.push(key.last_chunk::<8>().map(|b| u64::from_be_bytes(*b)).ok_or(RowError('t'))?);
+        }
+        Ok(tokens)
+    }
+
+    /// Indexes of linked records of a type that is not data, in order.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn of_type(&self, record_type: u8) -> Result<Vec<u32>, IndexError> {
+        let mut indexes = Vec::new();
+        for pair in self.snapshot.range(&key::special(record_type, 0), &key::special(record_type, u32::MAX)) {
+            let (key, _) = pair?;
+            indexes.extend(index_of(&key).filter(|i| *i < self.horizon));
+        }
+        Ok(indexes)
+    }
+
+    /// The latest pulse of a token.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn pulse(&self, token: u64) -> Result<Option<Pulse>, IndexError> {
+        Ok(self.snapshot.get(&key::pulse(token))?.and_then(|v| Pulse::from_bytes(&v).ok()))
+    }
+
+    /// What an owner has linked here.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn owner_totals(&self, owner: &OwnerPublic) -> Result<OwnerTotals, IndexError> {
+        let totals = self.snapshot.get(&key::owner(owner))?.map(|v| OwnerTotals::decode(&v)).transpose()?;
+        Ok(totals.unwrap_or_default())
+    }
+
+    /// Owners of commentary that says this owner's records with this id collide with a claimed id.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn comments(&self, id: &[u8; 32], owner: &OwnerPublic) -> Result<Vec<OwnerPublic>, IndexError> {
+        let prefix = key::comments_on(id, owner);
+        let mut oracles = Vec::new();
+        for pair in self.snapshot.range(&prefix, &prefix_last(&prefix)) {
+            let (key, _) = pair?;
+            let oracle = key.get(prefix.len()..).unwrap_or_default();
+            oracles.push(OwnerPublic::from_bytes(oracle).map_err(|_| RowError('k'))?);
+        }
+        Ok(oracles)
+    }
+
+    /// Up to `count` hashes that stored records link to and that are not stored.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn wanted(&self, count: usize) -> Result<Vec<Hash>, IndexError> {
+        let mut wanted: Vec<Hash> = Vec::new();
+        for pair in self.snapshot.range(b"w", &prefix_last(b"w")) {
+            let (key, _) = pair?;
+            let missing: [u8; 32] = key.get(1..33).and_then(|b| b.try_into().ok()).ok_or(RowError('w'))?;
+            let missing = Hash(missing);
+            if wanted.last() == Some(&missing) || self.snapshot.get(&key::standing(&missing))?.is_some() {
+                continue;
+            }
+            if wanted.len() == count {
+                break;
+            }
+            wanted.push(missing);
+        }
+        Ok(wanted)
+    }
+}
