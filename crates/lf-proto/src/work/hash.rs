@@ -1,0 +1,155 @@
+//! The hash F (PROTOCOL.md §8) as it is defined: scalar, readable, decisive. The fast search must agree with it.
+//!
+//! The MD5 never feeds back into the state, so the same walk serves to count the passes over the whole table
+//! (step 5) in microseconds before anybody pays for one.
+
+use aes::{
+    Aes256Enc, Block,
+    cipher::{BlockCipherEncrypt, KeyInit},
+};
+use md5::Md5;
+use sha2::{Digest, Sha512};
+
+use super::Table;
+
+/// The two ciphers of a work input: E0 and E1.
+#[derive(Clone)]
+pub(super) struct Ciphers(pub(super) [Aes256Enc; 2]);
+
+impl Ciphers {
+    /// The ciphers of a work input (a record's work hash; any bytes will do).
+    pub(super) fn new(work_input: &[u8]) -> Self {
+        let mut keys = [[0; 32]; 2];
+        keys.as_flattened_mut().copy_from_slice(&Sha512::digest(work_input));
+        Self(keys.map(|key| Aes256Enc::new(&key.into())))
+    }
+
+    /// t = E_which(t).
+    fn encrypt(&self, which: usize, t: &mut [u8; 16]) {
+        let mut block = Block::from(*t);
+        self.0[which & 1].encrypt_block(&mut block);
+        *t = block.0;
+    }
+}
+
+/// How the walk of one hash runs: what it costs to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outline {
+    /// Rounds, 1 to 6.
+    pub rounds: u32,
+    /// How often the MD5 absorbs the whole 128 MiB table, 0 to 6: a fraction of a second each.
+    pub table_passes: u32,
+}
+
+/// What the MD5 of a hash absorbs.
+enum Absorb<'a> {
+    Block(&'a [u8; 16]),
+    Table,
+}
+
+/// The hash F of one work input.
+#[derive(Clone)]
+pub struct Frankenhash<'t> {
+    table: &'t Table,
+    ciphers: Ciphers,
+}
+
+impl<'t> Frankenhash<'t> {
+    /// The hash for a work input (a record's 48-byte work hash).
+    pub fn new(table: &'t Table, work_input: &[u8]) -> Self {
+        Self { table, ciphers: Ciphers::new(work_input) }
+    }
+
+    pub(super) fn ciphers(&self) -> &Ciphers {
+        &self.ciphers
+    }
+
+    /// What computing F(x) takes, found without computing it: some microseconds for any x.
+    pub fn outline(&self, x: &[u8; 16]) -> Outline {
+        let mut table_passes = 0;
+        let rounds = self.walk(x, |absorb| table_passes += u32::from(matches!(absorb, Absorb::Table)));
+        Outline { rounds, table_passes }
+    }
+
+    /// F(x). Takes microseconds, and a fraction of a second for each of [`Outline::table_passes`].
+    pub fn hash(&self, x: &[u8; 16]) -> u64 {
+        let mut md5 = Md5::new();
+        self.walk(x, |absorb| match absorb {
+            Absorb::Block(block) => md5.update(block),
+            Absorb::Table => md5.update(self.table.as_bytes()),
+        });
+        let m = u128::from_le_bytes(md5.finalize().into());
+        m as u64 ^ (m >> 64) as u64
+    }
+
+    /// The input block of a 40-bit collider: BE64 and eight zero bytes.
+    pub fn input(collider: u64) -> [u8; 16] {
+        (u128::from(collider) << 64).to_be_bytes()
+    }
+
+    /// Walks through the hash, hands over all that the MD5 absorbs and returns the number of rounds.
+    fn walk(&self, x: &[u8; 16], mut absorb: impl FnMut(Absorb<'_>)) -> u32 {
+        let cipher = |which: usize, t: &mut [u8; 16]| self.ciphers.encrypt(which, t);
+        let sequence = |which: &[usize], t: &mut [u8; 16]| which.iter().for_each(|w| cipher(*w, t));
+        let mut t = *x;
+        sequence(&[0, 1], &mut t);
+        absorb(Absorb::Block(x));
+        absorb(Absorb::Block(&t));
+        let rounds = 1 + u32::from(t[0] % 6);
+        for _ in 0..rounds {
+            for which in [0, 1] {
+                for i in 0..8 {
+                    t[i] ^= self.table.select(u128::from_le_bytes(t));
+                    cipher(which, &mut t);
+                }
+                absorb(Absorb::Block(&t));
+            }
+            match t[0] % 8 {
+                0 => absorb(Absorb::Block(&t)),
+                1 => [x, &t, x, &t].into_iter().for_each(|block| absorb(Absorb::Block(block))),
+                2 => sequence(&[0], &mut t),
+                3 => sequence(&[1, 0], &mut t),
+                4 if t[1] == 253 => sequence(&[0, 1, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 1, 1, 1, 0, 1, 1], &mut t),
+                4 => sequence(&[1, 0, 1, 1, 0], &mut t),
+                5 => {
+                    cipher(1, &mut t);
+                    absorb(Absorb::Block(&t));
+                    sequence(&[0, 1, 0], &mut t);
+                    if t[0] == 3 {
+                        cipher(1, &mut t);
+                    } else {
+                        cipher(0, &mut t);
+                        absorb(Absorb::Block(&t));
+                        cipher(0, &mut t);
+                    }
+                }
+                6 => t = running_sum(t),
+                _ => t = add_quotient(u128::from_le_bytes(t)).to_le_bytes(),
+            }
+            absorb(Absorb::Block(&t));
+            if takes_whole_table(&t) {
+                absorb(Absorb::Table);
+            }
+        }
+        rounds
+    }
+}
+
+/// Branch 6: t[i] += t[i−1] for i = 1..15.
+pub(super) fn running_sum(mut t: [u8; 16]) -> [u8; 16] {
+    for i in 1..16 {
+        t[i] = t[i].wrapping_add(t[i - 1]);
+    }
+    t
+}
+
+/// Branch 7: the low half grows by its quotient by the high half.
+pub(super) fn add_quotient(t: u128) -> u128 {
+    let (low, high) = (t as u64, (t >> 64) as u64);
+    (t >> 64) << 64 | u128::from(low.wrapping_add(low / (high | 1)))
+}
+
+/// Step 5: whether the MD5 absorbs the whole table after a round that ends in `t`.
+pub(super) fn takes_whole_table(t: &[u8; 16]) -> bool {
+    t[1] == 17 && t[7] < 7 && t[13] > 251
+}

@@ -1,0 +1,250 @@
+//! The search for a proof of work: a birthday search over one-round colliders, shared by any number of workers.
+//!
+//! No threads here: the caller gives each of its threads a [`Worker`], calls [`Worker::step`] until one of
+//! them reports a proof, and stops whenever it likes.
+
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use super::{
+    COLLIDER_END, Frankenhash, Table, TablePasses, Work, WorkError,
+    collisions::{BUCKET_BYTES, Collisions},
+    lanes::{CANDIDATES, Lanes},
+    proof::{modulus, verify_with},
+};
+
+/// Workers take the collider space in portions of so many batches of candidates.
+const PORTION: u64 = 1024 * CANDIDATES;
+const PORTIONS: u64 = COLLIDER_END / PORTION;
+
+/// Batches a step: some thousand hashes, about a millisecond.
+const STEP_BATCHES: usize = 8;
+
+/// What a worker's step brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// No proof yet: step again, or give up.
+    Searching,
+    /// The search is over: this proof, found by this or another worker, verifies.
+    Found(Work),
+}
+
+/// A search for one record's proof of work. Share it by reference between the threads that work on it.
+pub struct Search<'t> {
+    hash: Frankenhash<'t>,
+    table: &'t Table,
+    difficulty: u32,
+    modulus: u64,
+    collisions: Collisions,
+    seed: u64,
+    portions_taken: AtomicU64,
+    hashes_done: AtomicU64,
+    found: OnceLock<Work>,
+}
+
+impl<'t> Search<'t> {
+    /// Prepares a search for a work input (a record's 48-byte work hash).
+    ///
+    /// Allocates one and a half times what the expected number of hashes fills (8 bytes each), but at most
+    /// `memory_bytes_max` (64 bytes at least); with less the search takes longer, see [`Self::expected_hashes`]. `seed` chooses where it
+    /// begins: the same seed, input and single worker find the same proof.
+    ///
+    /// # Errors
+    /// [`WorkError::DifficultyZero`], for no such proof verifies.
+    pub fn new(
+        table: &'t Table,
+        work_input: &[u8],
+        difficulty: u32,
+        memory_bytes_max: usize,
+        seed: u64,
+    ) -> Result<Self, WorkError> {
+        if difficulty == 0 {
+            return Err(WorkError::DifficultyZero);
+        }
+        let modulus = modulus(difficulty);
+        let bytes_wanted = (1.5 * 8.0 * birthday(modulus)) as usize;
+        Ok(Self {
+            hash: Frankenhash::new(table, work_input),
+            table,
+            difficulty,
+            modulus,
+            collisions: Collisions::new(bytes_wanted.min(memory_bytes_max).max(BUCKET_BYTES)),
+            seed: seed % PORTIONS,
+            portions_taken: AtomicU64::new(0),
+            hashes_done: AtomicU64::new(0),
+            found: OnceLock::new(),
+        })
+    }
+
+    /// A worker for one thread, with about 250 KB of its own.
+    pub fn worker(&self) -> Worker<'_, 't> {
+        Worker { search: self, lanes: Lanes::new(self.hash.ciphers().clone()), next: 0, end: 0 }
+    }
+
+    /// How many hashes such a search takes on average, with the memory it has.
+    ///
+    /// The number is random: one search in 20 takes twice as many, one in 10⁵ four times.
+    pub fn expected_hashes(&self) -> u64 {
+        // Until its table is full a search advances like any birthday search, then at a constant rate.
+        let (modulus, entries) = (self.modulus as f64, self.collisions.entries_max() as f64);
+        let lasts = |hashes: f64| (-hashes * hashes / (2.0 * modulus)).exp();
+        const SLICES: u32 = 256;
+        let end = entries.min(8.0 * modulus.sqrt());
+        let width = end / f64::from(SLICES);
+        let filling: f64 = (0..SLICES).map(|i| lasts((f64::from(i) + 0.5) * width) * width).sum();
+        (filling + lasts(end) * modulus / end) as u64
+    }
+
+    /// How many hashes all workers have done so far.
+    pub fn hashes_done(&self) -> u64 {
+        self.hashes_done.load(Relaxed)
+    }
+
+    /// The proof, once there is one.
+    pub fn found(&self) -> Option<Work> {
+        self.found.get().copied()
+    }
+
+    /// The size of the table of colliders, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.collisions.entries_max() * 8
+    }
+}
+
+/// √(πm/2): the expected number of random draws from m until two are equal.
+fn birthday(modulus: u64) -> f64 {
+    (std::f64::consts::FRAC_PI_2 * modulus as f64).sqrt()
+}
+
+/// One thread's part in a [`Search`].
+pub struct Worker<'s, 't> {
+    search: &'s Search<'t>,
+    lanes: Lanes,
+    /// The rest of the portion of the collider space that it took.
+    next: u64,
+    end: u64,
+}
+
+impl Worker<'_, '_> {
+    /// Does some thousand hashes (milliseconds), unless the search is over already.
+    pub fn step(&mut self) -> Progress {
+        for _ in 0..STEP_BATCHES {
+            if let Some(work) = self.search.found() {
+                return Progress::Found(work);
+            }
+            self.batch();
+        }
+        self.search.found().map_or(Progress::Searching, Progress::Found)
+    }
+
+    fn batch(&mut self) {
+        let Self { search, lanes, next, end } = self;
+        let candidates = || {
+            if *next == *end {
+                // When the whole space was searched it begins anew: with a small table other pairs meet then.
+                let taken = search.portions_taken.fetch_add(1, Relaxed);
+                *next = search.seed.wrapping_add(taken) % PORTIONS * PORTION;
+                *end = *next + PORTION;
+            }
+            *next += CANDIDATES;
+            *next - CANDIDATES
+        };
+        lanes.batch(search.table, candidates, |results| {
+            search.hashes_done.fetch_add(results.len() as u64, Relaxed);
+            let residues = results.iter().map(|(collider, value)| (value % search.modulus, *collider));
+            let touched = residues.clone().fold(0, |a, (residue, _)| a ^ search.collisions.touch(residue));
+            std::hint::black_box(touched);
+            for (residue, collider) in residues {
+                if let Some(partner) = search.collisions.exchange(residue, collider) {
+                    let work = Work::new([partner, collider], search.difficulty);
+                    if verify_with(&search.hash, &work, TablePasses::NONE).is_ok() {
+                        // Another worker may have been first; one proof is enough.
+                        let _ = search.found.set(work);
+                    }
+                }
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::work::verify;
+
+    fn run(search: &Search<'_>, threads: usize) -> Work {
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut worker = search.worker();
+                        loop {
+                            if let Progress::Found(work) = worker.step() {
+                                return work;
+                            }
+                        }
+                    })
+                })
+                .collect();
+            let found: Vec<Work> = workers.into_iter().map(|worker| worker.join().unwrap()).collect();
+            assert!(found.iter().all(|work| *work == found[0]), "all workers report the same proof");
+            found[0]
+        })
+    }
+
+    #[test]
+    fn finds_proofs_that_verify() {
+        let table = Table::shared();
+        for (number, (difficulty, threads, memory_bytes_max)) in
+            [(1, 1, 1 << 30), (1, 2, 1 << 30), (7, 1, 1 << 30), (2, 1, 1 << 16), (3, 2, 1 << 16), (500, 2, 1 << 22), (5000, 2, 1 << 30)]
+                .into_iter()
+                .enumerate()
+        {
+            let input = [number as u8; 48];
+            let search = Search::new(table, &input, difficulty, memory_bytes_max, number as u64).unwrap();
+            assert!(search.memory_bytes() <= memory_bytes_max);
+            let work = run(&search, threads);
+            assert_eq!(work.difficulty(), difficulty);
+            assert_eq!(verify(table, &input, &work, TablePasses::NONE), Ok(()));
+            assert_eq!(search.found(), Some(work));
+            assert!(search.hashes_done() > 0);
+            let other = [number as u8 ^ 0x80; 48];
+            assert_eq!(verify(table, &other, &work, TablePasses::ALL), Err(WorkError::NoCollision));
+        }
+    }
+
+    #[test]
+    fn one_worker_finds_the_same_proof_again() {
+        let table = Table::shared();
+        let once = || run(&Search::new(table, b"same", 3, 1 << 20, 99).unwrap(), 1);
+        assert_eq!(once(), once());
+    }
+
+    #[test]
+    fn difficulty_zero_is_refused() {
+        assert_eq!(Search::new(Table::shared(), b"", 0, 1 << 20, 0).err(), Some(WorkError::DifficultyZero));
+    }
+
+    #[test]
+    fn expectations_follow_the_memory() {
+        let table = Table::shared();
+        let expected = |bytes| Search::new(table, b"", 100, bytes, 0).unwrap().expected_hashes() as f64;
+        let birthday = birthday(modulus(100));
+        assert!((expected(1 << 30) / birthday - 1.0).abs() < 0.15, "{}", expected(1 << 30) / birthday);
+        // A tiny table: m ⁄ entries.
+        let tiny = modulus(100) as f64 / 1024.0;
+        assert!((expected(8192) / tiny - 1.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn the_largest_numbers_do_not_overflow() {
+        let search = Search::new(Table::shared(), b"", u32::MAX, 1 << 20, u64::MAX).unwrap();
+        assert_eq!(search.memory_bytes(), 1 << 20);
+        assert!(search.expected_hashes() > 1 << 40);
+        assert_eq!(search.worker().step(), Progress::Searching);
+    }
+}
