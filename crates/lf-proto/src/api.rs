@@ -2,6 +2,7 @@
 //! are read without regard to letter case, so read these types with [`crate::json`].
 
 use serde::{Deserialize, Deserializer, Serialize};
+use zeroize::Zeroizing;
 
 use crate::blob::Blob;
 use crate::genesis::GenesisParameters;
@@ -21,6 +22,14 @@ pub const OWNERS_MAX: usize = 256;
 
 fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(d: D) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(d)?.unwrap_or_default())
+}
+
+fn is_empty(blob: &Zeroizing<Blob>) -> bool {
+    blob.is_empty()
+}
+
+fn no_text(text: &Zeroizing<String>) -> bool {
+    text.is_empty()
 }
 
 fn is_zero(value: &u64) -> bool {
@@ -94,7 +103,7 @@ impl From<&record::Record> for RecordJson {
                 .iter()
                 .map(|s| SelectorJson { ordinal: s.ordinal, claim: s.claim_bytes().as_slice().into() })
                 .collect(),
-            work: r.work().map_or_else(Blob::default, |w| w.as_bytes().as_slice().into()),
+            work: r.work().map_or_else(Blob::default, |w| w.0.as_slice().into()),
             work_algorithm: u8::from(r.work().is_some()),
             signature: r.signature().into(),
         }
@@ -127,14 +136,14 @@ impl RecordJson {
         for (index, s) in self.selectors.iter().enumerate() {
             let claim: [u8; CLAIM_BYTES] =
                 s.claim.0.as_slice().try_into().map_err(|_| length("claim", s.claim.0.len()))?;
-            let selector = Selector::from_claim(s.ordinal, &claim)
-                .map_err(|source| DecodeError::Selector { index, source })?;
+            let selector =
+                Selector::from_claim(s.ordinal, &claim).map_err(|source| DecodeError::Selector { index, source })?;
             selectors.push(selector);
         }
         let work = match (self.work_algorithm, self.work.0.as_slice()) {
             (0, []) => None,
             (1, bytes) => {
-                Some(Work::from_bytes(bytes.try_into().map_err(|_| length("work", bytes.len()))?))
+                Some(Work(bytes.try_into().map_err(|_| length("work", bytes.len()))?))
             }
             (0, bytes) => return Err(length("work", bytes.len())),
             (other, _) => return Err(DecodeError::WorkAlgorithm(other)),
@@ -249,14 +258,14 @@ pub struct MakeRecord {
     #[serde(skip_serializing_if = "Blob::is_empty")]
     pub value: Blob,
     /// The owner's private key: DER bytes or PEM text.
-    #[serde(skip_serializing_if = "Blob::is_empty")]
-    pub owner_private: Blob,
+    #[serde(skip_serializing_if = "is_empty")]
+    pub owner_private: Zeroizing<Blob>,
     /// Masks the value; by default the first selector's name, or the passphrase's key.
-    #[serde(skip_serializing_if = "Blob::is_empty")]
-    pub masking_key: Blob,
+    #[serde(skip_serializing_if = "is_empty")]
+    pub masking_key: Zeroizing<Blob>,
     /// Owner and masking key from a passphrase, instead of a private key.
-    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "nullable")]
-    pub passphrase: String,
+    #[serde(skip_serializing_if = "no_text", deserialize_with = "nullable")]
+    pub passphrase: Zeroizing<String>,
     /// Seconds since 1970; 0 or none means now.
     #[serde(skip_serializing_if = "is_zero", deserialize_with = "nullable")]
     pub timestamp: u64,
@@ -272,15 +281,6 @@ impl std::fmt::Debug for MakeRecord {
     /// Leaves the secrets out.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("MakeRecord").field("timestamp", &self.timestamp).finish_non_exhaustive()
-    }
-}
-
-impl Drop for MakeRecord {
-    fn drop(&mut self) {
-        use zeroize::Zeroize;
-        self.owner_private.0.zeroize();
-        self.masking_key.0.zeroize();
-        self.passphrase.zeroize();
     }
 }
 

@@ -36,6 +36,12 @@ impl Blob {
     }
 }
 
+impl zeroize::Zeroize for Blob {
+    fn zeroize(&mut self) {
+        self.0.zeroize();
+    }
+}
+
 impl From<Vec<u8>> for Blob {
     fn from(bytes: Vec<u8>) -> Self {
         Blob(bytes)

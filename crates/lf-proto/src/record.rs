@@ -228,7 +228,7 @@ fn encode_tail(out: &mut Vec<u8>, selectors: &[Selector], work: Option<&Work>, s
         out.extend_from_slice(&s.to_bytes());
     }
     if let Some(work) = work {
-        out.extend_from_slice(work.as_bytes());
+        out.extend_from_slice(&work.0);
     }
     put_varint(out, signature.len() as u64);
     out.extend_from_slice(signature);
@@ -250,7 +250,7 @@ fn signed_digest(work_hash: &[u8; 48], work: Option<&Work>) -> [u8; 48] {
     h.update(work_hash);
     match work {
         Some(work) => {
-            h.update(work.as_bytes());
+            h.update(&work.0);
             h.update([WORK_WHARRGARBL]);
         }
         None => h.update([WORK_NONE]),
@@ -342,7 +342,7 @@ impl Record {
                 Selector::from_bytes(&bytes).map_err(|source| DecodeError::Selector { index, source })?;
             selectors.push(selector);
         }
-        let work = if algorithm == WORK_WHARRGARBL { Some(Work::from_bytes(r.array("work")?)) } else { None };
+        let work = if algorithm == WORK_WHARRGARBL { Some(Work(r.array("work")?)) } else { None };
         let signature = r.counted(SIGNATURE_BYTES_MAX, "signature")?.to_vec();
         let used = r.position();
         if used > RECORD_BYTES_MAX {

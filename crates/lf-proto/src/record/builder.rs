@@ -7,7 +7,7 @@ use crate::hash::Hash;
 use crate::masking;
 use crate::ordinal::OrdinalError;
 use crate::owner::OwnerSecret;
-use crate::pulse;
+use crate::pulse::{PulseError, PulseStart};
 use crate::selector::{SELECTOR_BYTES, Selector, SelectorName};
 use crate::work::Work;
 
@@ -24,6 +24,9 @@ pub enum BuildError {
     /// The record would be larger than a record can be.
     #[error("record would have {0} bytes, more than the {RECORD_BYTES_MAX} a record can have")]
     TooLarge(usize),
+    /// Names and ordinals do not fit for a pulse token.
+    #[error(transparent)]
+    Pulse(#[from] PulseError),
     /// An ordinal of a name cannot be masked.
     #[error("ordinal {ordinal} cannot be used with this name: {source}")]
     Ordinal {
@@ -44,7 +47,7 @@ pub struct RecordBuilder<'a> {
     /// The key that masks the value; by default the first selector's name, else empty.
     pub masking_key: Option<&'a [u8]>,
     /// Names and plain ordinals, in order.
-    pub selectors: &'a [(&'a SelectorName, u64)],
+    pub selectors: &'a [(&'a [u8], u64)],
     /// Hashes of older records; any order, duplicates are dropped.
     pub links: &'a [Hash],
     /// Seconds since 1970.
@@ -79,12 +82,13 @@ impl RecordBuilder<'_> {
         if self.value.len() > RECORD_BYTES_MAX {
             return Err(BuildError::TooLarge(self.value.len()));
         }
-        let key = self.masking_key.or(self.selectors.first().map(|(n, _)| n.name())).unwrap_or_default();
+        let key = self.masking_key.or(self.selectors.first().map(|(name, _)| *name)).unwrap_or_default();
         let public = *owner.public();
         let value = Value::Full(masking::mask(self.value, self.timestamp, key, &public));
         let pulse_token = if self.with_pulse_token {
-            let names = self.selectors.iter().map(|(n, ordinal)| (n.name(), *ordinal));
-            pulse::token(pulse::start(names, self.timestamp, &owner.private_hash()))
+            let (names, ordinals): (Vec<&[u8]>, Vec<u64>) = self.selectors.iter().copied().unzip();
+            let start = PulseStart::new(&names, &ordinals, self.timestamp, &owner.private_hash())?;
+            start.token().0
         } else {
             0
         };
@@ -99,7 +103,7 @@ impl RecordBuilder<'_> {
         let body_hash = sha384(&body.encode(true));
         let mut selectors: Vec<Selector> = Vec::with_capacity(self.selectors.len());
         for (name, ordinal) in self.selectors {
-            let claim = name.claim(&body_hash, *ordinal);
+            let claim = SelectorName::new(name).claim(&body_hash, *ordinal);
             selectors.push(claim.map_err(|source| BuildError::Ordinal { ordinal: *ordinal, source })?);
         }
         let billable_bytes = (body.full_bytes() + SELECTOR_BYTES * selectors.len()) as u64;
