@@ -5,7 +5,7 @@
 
 use serde::Deserializer;
 use serde::de::value::{MapDeserializer, SeqDeserializer};
-use serde::de::{DeserializeOwned, IntoDeserializer, Visitor};
+use serde::de::{DeserializeOwned, IntoDeserializer, Unexpected, Visitor};
 use serde_json::{Error, Map, Value};
 
 /// Reads one JSON text; `null` is an empty object. What follows the first value is ignored, as the reference does.
@@ -89,8 +89,11 @@ impl<'de> Deserializer<'de> for AnyCase {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        let Value::Object(members) = self.0 else {
-            return self.deserialize_any(visitor);
+        let members = match self.0 {
+            Value::Object(members) => members,
+            // serde would read an array as a struct's members in order.
+            Value::Array(_) => return Err(serde::de::Error::invalid_type(Unexpected::Seq, &visitor)),
+            scalar => return scalar.deserialize_any(visitor),
         };
         // Of names equal but for case, the last wins, as with any repeated name.
         let mut named: Map<String, Value> = Map::new();
@@ -129,7 +132,7 @@ mod tests {
         assert_eq!(read.maybe, Some(2.0));
         assert_eq!(from_slice::<Outer>(b"null").unwrap(), Outer::default());
         assert!(from_slice_exact::<Outer>(text).is_err());
-        assert!(from_slice::<Outer>(b"[1]").is_err());
+        assert!(from_slice::<Outer>(b"[]").is_err());
         assert!(from_slice::<Outer>(b"").is_err());
         assert!(from_slice::<Outer>(br#"{"TwoWords": -1}"#).is_err());
     }
