@@ -138,10 +138,8 @@ impl<C: Curve<N>, const N: usize> Jacobian<C, N> {
         Element::invert_all(&mut inverses);
         let affine = |(point, inverse): (&Self, &Coordinate<C, N>)| {
             let squared = inverse.square();
-            (!inverse.is_zero()).then(|| Affine {
-                x: point.x.mul(&squared),
-                y: point.y.mul(&squared.mul(inverse)),
-            })
+            (!inverse.is_zero())
+                .then(|| Affine { x: point.x.mul(&squared), y: point.y.mul(&squared.mul(inverse)) })
         };
         points.iter().zip(&inverses).map(affine).collect()
     }

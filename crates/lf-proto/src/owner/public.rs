@@ -70,7 +70,12 @@ impl OwnerPublic {
     ///
     /// # Errors
     /// As [`verify`](Self::verify).
-    pub fn verify_prehash(&self, digest: &[u8], signature: &[u8], strict: bool) -> Result<(), SignatureError> {
+    pub fn verify_prehash(
+        &self,
+        digest: &[u8],
+        signature: &[u8],
+        strict: bool,
+    ) -> Result<(), SignatureError> {
         self.check_form(signature, strict)?;
         match self.owner_type {
             OwnerType::P224 => self.check(&curve::p224::recover_pair(digest, signature)),
@@ -241,7 +246,8 @@ mod tests {
             .map(|(owner, digest, signature)| OwnerSignature { owner: *owner, digest, signature })
             .collect();
         let verdicts = verify_all(&batch, true);
-        let alone: Vec<_> = batch.iter().map(|one| one.owner.verify(one.digest, one.signature, true)).collect();
+        let alone: Vec<_> =
+            batch.iter().map(|one| one.owner.verify(one.digest, one.signature, true)).collect();
         assert_eq!(verdicts, alone);
         let good: Vec<_> = (0..batch.len()).filter(|i| verdicts[*i].is_ok()).collect();
         let expected: Vec<_> = (0..batch.len()).filter(|i| ![1, 2, 3, 4, 5, 13].contains(i)).collect();
