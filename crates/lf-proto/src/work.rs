@@ -26,8 +26,8 @@ pub const DIFFICULTY_MAX: u32 = 0x0f7b_0000;
 /// Billable bytes above this cost no more.
 const BILLABLE_BYTES_MAX: u64 = 65_536;
 
-/// √b to the nearest integer.
-const fn isqrt_rounded(b: u64) -> u64 {
+/// √b to the nearest integer, as [`cost`] takes it.
+pub const fn isqrt_rounded(b: u64) -> u64 {
     let s = b.isqrt();
     if b - s * s > s { s + 1 } else { s }
 }

@@ -10,7 +10,7 @@ use aes::{
 use md5::Md5;
 use sha2::{Digest, Sha512};
 
-use super::Table;
+use super::{Table, table::select};
 
 /// The two ciphers of a work input: E0 and E1.
 #[derive(Clone)]
@@ -99,7 +99,7 @@ impl<'t> Frankenhash<'t> {
         for _ in 0..rounds {
             for which in [0, 1] {
                 for i in 0..8 {
-                    t[i] ^= self.table.select(u128::from_le_bytes(t));
+                    t[i] ^= select(self.table.as_bytes(), u128::from_le_bytes(t));
                     cipher(which, &mut t);
                 }
                 absorb(Absorb::Block(&t));

@@ -7,15 +7,14 @@
 
 use aes::{
     Block,
-    cipher::{
-        BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser, consts::U16,
-    },
+    cipher::{BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser, consts::U16},
 };
 
 use super::{
     Table,
-    hash::{Ciphers, running_sum, takes_whole_table, add_quotient},
+    hash::{Ciphers, add_quotient, running_sum, takes_whole_table},
     md5x,
+    table::select,
 };
 
 /// Colliders in step: enough to hide the memory's latency, few enough for the first-level cache.
@@ -67,7 +66,13 @@ impl Lanes {
     }
 
     /// Hashes one batch of the colliders that `next` counts up and hands each result (collider, F) to `found`.
-    pub(super) fn batch(&mut self, table: &Table, mut next: impl FnMut() -> u64, mut found: impl FnMut(&[(u64, u64)])) {
+    pub(super) fn batch(
+        &mut self,
+        table: &Table,
+        mut next: impl FnMut() -> u64,
+        mut found: impl FnMut(&[(u64, u64)]),
+    ) {
+        let table = table.as_bytes();
         while self.ready.len() < LANES {
             self.filter(&mut next);
         }
@@ -79,7 +84,7 @@ impl Lanes {
             for i in 0..8 {
                 for state in self.states.iter_mut() {
                     let t = u128::from_le_bytes(state.0);
-                    state.0 = (t ^ u128::from(table.select(t)) << (8 * i)).to_le_bytes();
+                    state.0 = (t ^ u128::from(select(table, t)) << (8 * i)).to_le_bytes();
                 }
                 self.ciphers.0[cipher].encrypt_blocks(&mut self.states[..]);
             }
@@ -130,7 +135,8 @@ fn finish(ciphers: &Ciphers, case: usize, queue: &[Walked]) -> Vec<(u64, u64)> {
     match case {
         0 => between.push(last.clone()),
         1 => {
-            let x: Vec<Block> = queue.iter().map(|w| Block::from((u128::from(w.collider) << 64).to_be_bytes())).collect();
+            let x: Vec<Block> =
+                queue.iter().map(|w| Block::from((u128::from(w.collider) << 64).to_be_bytes())).collect();
             between.extend([x.clone(), last.clone(), x, last.clone()]);
         }
         2..=4 => {
@@ -258,7 +264,10 @@ mod tests {
         }
         // What is not in a queue was handed out, but for some dropped ones.
         let queued: usize = lanes.queues.iter().map(Vec::len).sum();
-        assert!(compared + queued <= 12 * LANES && compared + queued > 12 * LANES * 99 / 100, "{compared} {queued}");
+        assert!(
+            compared + queued <= 12 * LANES && compared + queued > 12 * LANES * 99 / 100,
+            "{compared} {queued}"
+        );
         assert!(compared > 8 * QUEUE);
     }
 }

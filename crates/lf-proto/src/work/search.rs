@@ -199,10 +199,17 @@ mod tests {
     #[test]
     fn finds_proofs_that_verify() {
         let table = Table::shared();
-        for (number, (difficulty, threads, memory_bytes_max)) in
-            [(1, 1, 1 << 30), (1, 2, 1 << 30), (7, 1, 1 << 30), (2, 1, 1 << 16), (3, 2, 1 << 16), (500, 2, 1 << 22), (5000, 2, 1 << 30)]
-                .into_iter()
-                .enumerate()
+        for (number, (difficulty, threads, memory_bytes_max)) in [
+            (1, 1, 1 << 30),
+            (1, 2, 1 << 30),
+            (7, 1, 1 << 30),
+            (2, 1, 1 << 16),
+            (3, 2, 1 << 16),
+            (500, 2, 1 << 22),
+            (5000, 2, 1 << 30),
+        ]
+        .into_iter()
+        .enumerate()
         {
             let input = [number as u8; 48];
             let search = Search::new(table, &input, difficulty, memory_bytes_max, number as u64).unwrap();
