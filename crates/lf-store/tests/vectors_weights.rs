@@ -1,5 +1,5 @@
 //! The reference's graphs (`weights.json`, type `dag`), in several topological orders.
-#![allow(clippy::unwrap_used)]
+#![allow(unreachable_pub, clippy::unwrap_used)]
 
 #[path = "support/dag.rs"]
 mod dag;
