@@ -41,7 +41,7 @@ use self::cover::Walk;
 use self::forest::Forest;
 use self::policy::{Chooser, Policy};
 
-/// The most links a record may have here (PROTOCOL.md, record format).
+/// The most links a record may have here (PROTOCOL.md §7).
 pub const LINKS_MAX: usize = 15;
 
 /// Why a record cannot be inserted. Nothing has changed when this is returned.
