@@ -88,7 +88,9 @@ impl From<&record::Record> for RecordJson {
     fn from(r: &record::Record) -> Self {
         let (value, value_hash) = match r.value() {
             record::Value::Full(v) => (v.as_slice().into(), Blob::default()),
-            record::Value::Hash(h) => (Blob::default(), h.map_or_else(Blob::default, |h| h.as_slice().into())),
+            record::Value::Hash(h) => {
+                (Blob::default(), h.map_or_else(Blob::default, |h| h.as_slice().into()))
+            }
         };
         RecordJson {
             value,
@@ -136,15 +138,13 @@ impl RecordJson {
         for (index, s) in self.selectors.iter().enumerate() {
             let claim: [u8; CLAIM_BYTES] =
                 s.claim.0.as_slice().try_into().map_err(|_| length("claim", s.claim.0.len()))?;
-            let selector =
-                Selector::from_claim(s.ordinal, &claim).map_err(|source| DecodeError::Selector { index, source })?;
+            let selector = Selector::from_claim(s.ordinal, &claim)
+                .map_err(|source| DecodeError::Selector { index, source })?;
             selectors.push(selector);
         }
         let work = match (self.work_algorithm, self.work.0.as_slice()) {
             (0, []) => None,
-            (1, bytes) => {
-                Some(Work(bytes.try_into().map_err(|_| length("work", bytes.len()))?))
-            }
+            (1, bytes) => Some(Work(bytes.try_into().map_err(|_| length("work", bytes.len()))?)),
             (0, bytes) => return Err(length("work", bytes.len())),
             (other, _) => return Err(DecodeError::WorkAlgorithm(other)),
         };

@@ -103,7 +103,9 @@ impl<'de> Deserialize<'de> for Blob {
             Some(encoded) => base62::decode(encoded).map_err(|e| e.to_string()),
             None => Ok(text.as_bytes().to_vec()),
         };
-        deserializer.deserialize_any(BytesVisitor { expects: "text, \\b and base62, or an array of bytes", text }).map(Blob)
+        deserializer
+            .deserialize_any(BytesVisitor { expects: "text, \\b and base62, or an array of bytes", text })
+            .map(Blob)
     }
 }
 
@@ -129,7 +131,8 @@ impl<'de> Deserialize<'de> for Hash {
         let bytes = deserializer
             .deserialize_any(BytesVisitor { expects: "= and base62, or an array of 32 bytes", text })?;
         let found = bytes.len();
-        let bytes = bytes.try_into().map_err(|_| de::Error::custom(format!("a hash has 32 bytes, not {found}")))?;
+        let bytes =
+            bytes.try_into().map_err(|_| de::Error::custom(format!("a hash has 32 bytes, not {found}")))?;
         Ok(Hash(bytes))
     }
 }
@@ -145,8 +148,8 @@ impl<'de> Deserialize<'de> for OwnerPublic {
         let text = |text: &str| {
             text.parse::<OwnerPublic>().map(|o| o.as_bytes().to_vec()).map_err(|e| e.to_string())
         };
-        let bytes =
-            deserializer.deserialize_any(BytesVisitor { expects: "@ and base62, or an array of bytes", text })?;
+        let bytes = deserializer
+            .deserialize_any(BytesVisitor { expects: "@ and base62, or an array of bytes", text })?;
         OwnerPublic::from_bytes(&bytes).map_err(de::Error::custom)
     }
 }

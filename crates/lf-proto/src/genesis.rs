@@ -190,7 +190,9 @@ impl GenesisParameters {
     ///
     /// # Errors
     /// The first name that cannot be amendable.
-    pub fn amendable_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Vec<String>, GenesisError> {
+    pub fn amendable_names<'a>(
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Vec<String>, GenesisError> {
         names
             .into_iter()
             .map(|given| {
@@ -198,7 +200,11 @@ impl GenesisParameters {
                 if name == DRIFT_ALIAS {
                     return Ok("recordmaxtimedrift".to_owned());
                 }
-                if AMENDABLE.contains(&name.as_str()) { Ok(name) } else { Err(GenesisError::NotAmendable(name)) }
+                if AMENDABLE.contains(&name.as_str()) {
+                    Ok(name)
+                } else {
+                    Err(GenesisError::NotAmendable(name))
+                }
             })
             .collect()
     }

@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn names_match_in_any_case() {
-        let text = br#"{"twoWORDS": 18446744073709551615, "LIST": [{"TWOWORDS": 1, "x": {}}], "maybe": 2} trailing"#;
+        let text =
+            br#"{"twoWORDS": 18446744073709551615, "LIST": [{"TWOWORDS": 1, "x": {}}], "maybe": 2} trailing"#;
         let read: Outer = from_slice(text).unwrap();
         assert_eq!(read.two_words, u64::MAX);
         assert_eq!(read.list[0].two_words, 1);

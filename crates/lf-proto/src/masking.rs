@@ -47,7 +47,12 @@ pub fn mask(value: &[u8], timestamp: u64, key: &[u8], owner: &OwnerPublic) -> Ve
 ///
 /// # Errors
 /// The key is wrong, or the compressed form is damaged.
-pub fn unmask(stored: &[u8], timestamp: u64, key: &[u8], owner: &OwnerPublic) -> Result<Vec<u8>, MaskingError> {
+pub fn unmask(
+    stored: &[u8],
+    timestamp: u64,
+    key: &[u8],
+    owner: &OwnerPublic,
+) -> Result<Vec<u8>, MaskingError> {
     let mut plain = stored.to_vec();
     cipher(&mut plain, timestamp, key, owner, Direction::Decrypt);
     unwrap_plain(&plain)
@@ -138,7 +143,9 @@ fn decompress(payload: &[u8]) -> Result<Vec<u8>, MaskingError> {
             BrotliResult::NeedsMoreOutput => {}
             BrotliResult::NeedsMoreInput => return Ok(out),
             BrotliResult::ResultSuccess if available_in == 0 => return Ok(out),
-            BrotliResult::ResultSuccess | BrotliResult::ResultFailure => return Err(MaskingError::Compression),
+            BrotliResult::ResultSuccess | BrotliResult::ResultFailure => {
+                return Err(MaskingError::Compression);
+            }
         }
     }
 }

@@ -29,7 +29,10 @@ fn generated(case: &Value) {
     assert_eq!(genesis.owner().to_string(), text(case, "genesis_owner"));
     let parameters: Value = serde_json::from_str(text(case, "parameters_json")).unwrap();
     assert_eq!(serde_json::to_value(genesis.parameters()).unwrap(), parameters);
-    assert_eq!(GenesisParameters::parse(text(case, "parameters_pretty_json").as_bytes()).unwrap(), *genesis.parameters());
+    assert_eq!(
+        GenesisParameters::parse(text(case, "parameters_pretty_json").as_bytes()).unwrap(),
+        *genesis.parameters()
+    );
     for (record, expected) in genesis.records().iter().zip(case["records"].as_array().unwrap()) {
         assert_eq!(hex(&record.hash().0), text(expected, "hash"));
         assert_eq!(hex(&genesis::plain_value(record).unwrap()), text(expected, "get_value"));
@@ -74,8 +77,10 @@ fn amendable_fields(case: &Value) {
     let normalized: Vec<String> = fields.iter().map(|f| f.trim().to_lowercase()).collect();
     assert_eq!(ours.is_ok(), normalized.iter().all(|f| taken(f)), "{case}");
     if let Ok(names) = ours {
-        let expected: Vec<String> =
-            normalized.into_iter().map(|f| f.replace("recordmaxforwardtimedrift", "recordmaxtimedrift")).collect();
+        let expected: Vec<String> = normalized
+            .into_iter()
+            .map(|f| f.replace("recordmaxforwardtimedrift", "recordmaxtimedrift"))
+            .collect();
         assert_eq!(names, expected);
     }
 }

@@ -9,7 +9,7 @@ use lf_proto::comment::Comment;
 use lf_proto::hash::Hash;
 use lf_proto::masking::{self, MaskingError};
 use lf_proto::owner::{OwnerPublic, OwnerSecret};
-use lf_proto::record::{DecodeError, Record, RecordBuilder, RecordType, RECORD_BYTES_MAX};
+use lf_proto::record::{DecodeError, RECORD_BYTES_MAX, Record, RecordBuilder, RecordType};
 use lf_proto::work::{self, Table};
 use serde_json::Value;
 use vectors::{bytes, hex, load, number, report, text, unhex};
@@ -35,14 +35,23 @@ fn check_record(case: &Value) {
     assert_eq!(record.as_bytes().len() as u64, number(case, "size"));
     assert_eq!(record.value_bytes() as u64, number(case, "value_data_size"));
     let selectors = record.recover_selectors().unwrap();
-    let field = |name: &str| case[name].as_array().map_or_else(Vec::new, |a| a.iter().map(|v| v.as_str().unwrap().to_owned()).collect::<Vec<_>>());
+    let field = |name: &str| {
+        case[name]
+            .as_array()
+            .map_or_else(Vec::new, |a| a.iter().map(|v| v.as_str().unwrap().to_owned()).collect::<Vec<_>>())
+    };
     assert_eq!(selectors.iter().map(|s| hex(&s.key.0)).collect::<Vec<_>>(), field("selector_keys"));
     assert_eq!(selectors.iter().map(|s| hex(&s.id)).collect::<Vec<_>>(), field("selector_ids"));
     assert_eq!(hex(&record.id(&selectors)), text(case, "id"));
     assert!(case["validate"].is_null());
     record.verify_signature(false).unwrap();
     assert_eq!(work_verifies(&record), case["validate_work"].as_bool().unwrap(), "{case}");
-    let value = masking::unmask(record.stored_value(), record.timestamp(), &bytes(case, "get_value_key"), record.owner());
+    let value = masking::unmask(
+        record.stored_value(),
+        record.timestamp(),
+        &bytes(case, "get_value_key"),
+        record.owner(),
+    );
     match case["get_value_error"].as_str() {
         None => assert_eq!(hex(&value.unwrap()), text(case, "get_value")),
         Some(_) => assert!(value.is_err()),
@@ -55,7 +64,10 @@ fn check_record(case: &Value) {
     // Dropping the value keeps every hash.
     let proxy = record.to_proxy();
     let (read, used) = Record::decode_any(proxy.as_bytes()).unwrap();
-    assert_eq!((read.hash(), read.work_hash(), used), (record.hash(), record.work_hash(), proxy.as_bytes().len()));
+    assert_eq!(
+        (read.hash(), read.work_hash(), used),
+        (record.hash(), record.work_hash(), proxy.as_bytes().len())
+    );
     assert_eq!(Record::decode(proxy.as_bytes()), Err(DecodeError::NotFull));
     every_truncation_fails(record.as_bytes());
 }
@@ -100,7 +112,8 @@ fn check_malformed(case: &Value) {
         assert_eq!(hex(&record.id(&selectors)), text(case, "id"));
     } else {
         // The reference computes with r or s outside of [1, n−1] and with the point at infinity; we do not.
-        let by_rule = record.selectors().iter().any(|s| out_of_range(&s.r_s[..20]) || out_of_range(&s.r_s[20..]));
+        let by_rule =
+            record.selectors().iter().any(|s| out_of_range(&s.r_s[..20]) || out_of_range(&s.r_s[20..]));
         assert!(by_rule, "{case}");
     }
     if let Some(expected) = case["validate_work"].as_bool() {
@@ -295,7 +308,11 @@ fn comment_vectors() {
                 let mut walked = Vec::new();
                 while rest.len() >= 3 && rest.len() >= 3 + rest[2] as usize {
                     let end = 3 + rest[2] as usize;
-                    walked.push(Comment { assertion: rest[0], reason: rest[1], subject: rest[3..end].to_vec() });
+                    walked.push(Comment {
+                        assertion: rest[0],
+                        reason: rest[1],
+                        subject: rest[3..end].to_vec(),
+                    });
                     rest = &rest[end..];
                 }
                 let ours = Comment::decode_all(&expected_bytes);

@@ -108,7 +108,11 @@ fn blob_json_vectors() {
                     let reference: Value = serde_json::from_str(text(case, "json")).unwrap();
                     assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), reference, "{case}");
                 }
-                assert_eq!(serde_json::from_str::<Blob>(&json).unwrap(), blob, "what the reference forgets round-trips");
+                assert_eq!(
+                    serde_json::from_str::<Blob>(&json).unwrap(),
+                    blob,
+                    "what the reference forgets round-trips"
+                );
             }
             ("marshal", "HashBlob") => {
                 let hash = Hash(bytes(case, "bytes").try_into().unwrap());

@@ -15,7 +15,9 @@ use lf_proto::record::{Record, RecordType};
 use lf_proto::selector::RecoveredSelector;
 
 use crate::engine::EngineError;
-use crate::rows::{Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, SelectorRow, Standing, key};
+use crate::rows::{
+    Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, SelectorRow, Standing, key,
+};
 use crate::txn::Txn;
 
 /// Changes beyond this many are committed before more records are linked.
@@ -50,7 +52,11 @@ impl Network {
     pub(crate) fn amend(&mut self, record: &Record) {
         let newer = record.timestamp() > self.amended;
         let by_owner = *record.owner() == self.owner;
-        if record.record_type() != RecordType::Genesis || !by_owner || !newer || record.stored_value().is_empty() {
+        if record.record_type() != RecordType::Genesis
+            || !by_owner
+            || !newer
+            || record.stored_value().is_empty()
+        {
             return;
         }
         // Not parameters, or not masked with the empty key: a genesis record without meaning.
@@ -81,7 +87,12 @@ pub enum Stored {
 }
 
 /// The index row of a record, before its links are looked at.
-pub(crate) fn row_of(record: &Record, selectors: &[RecoveredSelector], position: u64, work_verified: bool) -> Row {
+pub(crate) fn row_of(
+    record: &Record,
+    selectors: &[RecoveredSelector],
+    position: u64,
+    work_verified: bool,
+) -> Row {
     Row {
         position,
         bytes: record.as_bytes().len() as u32,
@@ -156,7 +167,8 @@ impl<'a> Applier<'a> {
         }
         if self.meta.comments_waiting > 0 {
             for (key, _) in self.txn.prefix(&key::comments_waiting_for(&row.hash))? {
-                let oracle = OwnerPublic::from_bytes(key.get(33..).unwrap_or_default()).map_err(|_| RowError('c'))?;
+                let oracle =
+                    OwnerPublic::from_bytes(key.get(33..).unwrap_or_default()).map_err(|_| RowError('c'))?;
                 self.txn.put(key::comment(&row.id, &row.owner, &oracle), Vec::new());
                 self.txn.remove(key);
                 self.meta.comments_waiting = self.meta.comments_waiting.saturating_sub(1);
@@ -330,7 +342,12 @@ impl<'a> Applier<'a> {
                 Some(Standing::Pending) => match self.txn.get(&key::pending(&subject))? {
                     Some(row) => Some(PendingRow::decode(&row)?.row),
                     // Stored, ready, and not put down yet: it is in the queue.
-                    None => self.ready.iter().find(|(h, _)| *h == subject).and_then(|(_, p)| p.clone()).map(|p| p.row),
+                    None => self
+                        .ready
+                        .iter()
+                        .find(|(h, _)| *h == subject)
+                        .and_then(|(_, p)| p.clone())
+                        .map(|p| p.row),
                 },
                 None => None,
             };

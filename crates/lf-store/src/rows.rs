@@ -176,13 +176,13 @@ impl LinkedRow {
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
         let mut c = Cursor(bytes);
-        let read = || {
+        let mut read = || {
             let row = Row::decode_from(&mut c)?;
             let count = c.u8()?;
             let links = (0..count).map(|_| c.u32()).collect::<Option<Vec<u32>>>()?;
             c.0.is_empty().then_some(LinkedRow { row, links })
         };
-        { read }().ok_or(RowError('r'))
+        read().ok_or(RowError('r'))
     }
 }
 
@@ -208,14 +208,14 @@ impl PendingRow {
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
         let mut c = Cursor(bytes);
-        let read = || {
+        let mut read = || {
             let row = Row::decode_from(&mut c)?;
             let missing = c.u8()?;
             let count = c.u8()?;
             let links = (0..count).map(|_| c.array().map(Hash)).collect::<Option<Vec<Hash>>>()?;
             c.0.is_empty().then_some(PendingRow { row, links, missing })
         };
-        { read }().ok_or(RowError('p'))
+        read().ok_or(RowError('p'))
     }
 }
 
@@ -357,7 +357,7 @@ impl Meta {
         if c.u8() != Some(INDEX_FORMAT) {
             return Err(RowError('m'));
         }
-        let read = || {
+        let mut read = || {
             Some(Meta {
                 applied: c.u64()?,
                 linked: c.u32()?,
@@ -368,7 +368,7 @@ impl Meta {
                 log_id: c.array()?,
             })
         };
-        { read }().ok_or(RowError('m'))
+        read().ok_or(RowError('m'))
     }
 }
 

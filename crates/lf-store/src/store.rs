@@ -50,7 +50,7 @@ pub enum StoreError {
         needed_bytes: u64,
     },
     /// The log failed.
-    #[error(transparent)]
+    #[error("{}", chain(.0.as_ref()))]
     Log(#[from] Arc<LogError>),
     /// The index failed.
     #[error(transparent)]
@@ -68,8 +68,23 @@ pub enum StoreError {
 
 impl From<LogError> for StoreError {
     fn from(e: LogError) -> Self {
-        StoreError::Log(Arc::new(e))
+        if e.is_storage_full() {
+            StoreError::DiskFull { free_bytes: 0, needed_bytes: FREE_BYTES_MIN }
+        } else {
+            StoreError::Log(Arc::new(e))
+        }
     }
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 impl From<EngineError> for StoreError {
@@ -109,9 +124,9 @@ pub struct StoreOptions {
 }
 
 impl StoreOptions {
-    /// The usual store in a directory.
-    pub fn new(storage: Arc<dyn Storage>, index: IndexPlace, genesis: Genesis) -> Self {
-        StoreOptions { storage, index, genesis, log: LogOptions::default(), free_bytes_min: FREE_BYTES_MIN }
+    /// The usual store in a directory. `log_id`: 16 random bytes, used when the store is made.
+    pub fn new(storage: Arc<dyn Storage>, index: IndexPlace, genesis: Genesis, log_id: [u8; 16]) -> Self {
+        StoreOptions { storage, index, genesis, log: LogOptions::new(log_id), free_bytes_min: FREE_BYTES_MIN }
     }
 }
 
@@ -177,16 +192,16 @@ impl Store {
         let mut report = OpenReport::default();
         let (mut engine, mut meta) = open_index(&options, &mut report)?;
         let mut log_options = options.log.clone();
-        log_options.scan_from = Some(LogPosition(meta.applied)).filter(|p| p.0 > 0);
+        log_options.scan_from = LogPosition(meta.applied);
         let (log, log_report) = Log::open(Arc::clone(&options.storage), log_options)?;
-        report.notes.extend(log_report.notes());
-        let fits = meta.log_id == log.id() && meta.applied <= log.durable_end().0;
+        note_log(&log_report, &mut report.notes);
+        let fits = meta.log_id == log.log_id() && meta.applied <= log.durable_end().0;
         if !fits && meta != Meta::default() {
             report.notes.push("index does not belong to this log: made again from the log".to_owned());
             engine = wipe_index(&options, engine)?;
             meta = Meta::default();
         }
-        meta.log_id = log.id();
+        meta.log_id = log.log_id();
         let (graph, checkpointed) = load_graph(&options, engine.as_ref(), &meta, &mut report)?;
         let first = &options.genesis.records()[0];
         let network = Network {
@@ -203,7 +218,7 @@ impl Store {
         let mut store = Store { shared, options, log, meta, checkpointed, behind: false };
         store.restore_network()?;
         report.replayed = store.catch_up(&mut report.notes)?;
-        if store.log.durable_end() == store.log.start() {
+        if log_report.created || store.meta.linked == 0 {
             store.put_genesis()?;
         }
         if store.reader().view().standing(&first_hash(&store.options))?.is_none() {
@@ -228,6 +243,8 @@ impl Store {
             self.reopen_index()?;
         }
         let first_linked = self.meta.linked;
+        // What an append or a read that failed may have left of an earlier batch was never acknowledged.
+        self.log.discard_pending();
         let view = self.reader().view();
         let mut fresh = vec![false; puts.len()];
         let mut seen: HashSet<Hash> = HashSet::with_capacity(puts.len());
@@ -448,7 +465,7 @@ impl Store {
         let (graph, checkpointed) = load_graph(&self.options, engine.as_ref(), &meta, &mut report)?;
         *self.shared.engine.write().unwrap_or_else(std::sync::PoisonError::into_inner) = engine;
         *self.shared.graph.write().unwrap_or_else(std::sync::PoisonError::into_inner) = graph;
-        self.meta = Meta { log_id: self.log.id(), ..meta };
+        self.meta = Meta { log_id: self.log.log_id(), ..meta };
         self.checkpointed = checkpointed;
         self.catch_up(&mut report.notes)?;
         for note in report.notes {
@@ -457,6 +474,21 @@ impl Store {
         self.behind = false;
         Ok(())
     }
+}
+
+/// What opening the log found, for people.
+fn note_log(log: &crate::log::OpenReport, notes: &mut Vec<String>) {
+    if log.identity_restored {
+        notes.push("log.id was missing or damaged: restored".to_owned());
+    }
+    for torn in log.torn_tail.iter().chain(&log.torn_segments) {
+        let kept = torn.kept_as.as_ref().map_or_else(String::new, |file| format!(", kept in {file}"));
+        notes.push(format!(
+            "an unfinished write of {} bytes at {} was cut off the log{kept}",
+            torn.bytes, torn.from
+        ));
+    }
+    notes.extend(log.damages.iter().map(ToString::to_string));
 }
 
 fn first_hash(options: &StoreOptions) -> Hash {
@@ -541,7 +573,10 @@ fn insert_into_graph(graph: &RwLock<Graph>, new: &NewlyLinked) -> Result<(), Sto
 }
 
 /// Opens the index; one that does not open is removed and made again.
-fn open_index(options: &StoreOptions, report: &mut OpenReport) -> Result<(Arc<dyn Engine>, Meta), StoreError> {
+fn open_index(
+    options: &StoreOptions,
+    report: &mut OpenReport,
+) -> Result<(Arc<dyn Engine>, Meta), StoreError> {
     let IndexPlace::Disk(path) = &options.index else {
         return Ok((Arc::new(MemoryEngine::default()), Meta::default()));
     };

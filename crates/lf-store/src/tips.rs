@@ -52,17 +52,6 @@ impl Tips {
         }
     }
 
-    /// Makes a record eligible that was not.
-    pub(crate) fn raise(&mut self, index: u32) {
-        if let Some(count) = self.linkers.get_mut(index as usize)
-            && *count == INELIGIBLE
-        {
-            *count = 0;
-            self.slots[index as usize] = self.buckets[0].len() as u32;
-            self.buckets[0].push(index);
-        }
-    }
-
     fn count(&mut self, index: u32) {
         let Some(count) = self.linkers.get_mut(index as usize) else { return };
         if *count >= LINKERS_MAX {

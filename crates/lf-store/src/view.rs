@@ -25,7 +25,7 @@ pub const REPUTATION_TEMPORAL_VIOLATION: u8 = 48;
 pub const REPUTATION_COLLISION: u8 = 0;
 
 /// The part of the graph that lives in memory.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Graph {
     pub(crate) weights: Weights,
     pub(crate) tips: Tips,
@@ -124,7 +124,8 @@ impl View {
     /// # Errors
     /// The index failed.
     pub fn totals(&self) -> Result<Totals, IndexError> {
-        let meta = self.snapshot.get(&key::meta())?.map(|v| Meta::decode(&v)).transpose()?.unwrap_or_default();
+        let meta =
+            self.snapshot.get(&key::meta())?.map(|v| Meta::decode(&v)).transpose()?.unwrap_or_default();
         Ok(Totals { linked: meta.linked, linked_bytes: meta.linked_bytes, pending: meta.pending })
     }
 
@@ -208,9 +209,8 @@ impl View {
         first: &SelectorKey,
         last: &SelectorKey,
     ) -> impl Iterator<Item = Result<u32, IndexError>> + use<'a> {
-        let pairs = self
-            .snapshot
-            .range(&key::selector(position, first, 0), &key::selector(position, last, u32::MAX));
+        let pairs =
+            self.snapshot.range(&key::selector(position, first, 0), &key::selector(position, last, u32::MAX));
         let horizon = self.horizon;
         pairs.filter_map(move |pair| match pair {
             Ok((key, _)) => match index_of(&key) {

@@ -132,7 +132,11 @@ impl WriterThread {
     }
 }
 
-fn run(mut store: Store, receiver: &Receiver<Message>, on_linked: impl Fn(Range<u32>)) -> Result<(), StoreError> {
+fn run(
+    mut store: Store,
+    receiver: &Receiver<Message>,
+    on_linked: impl Fn(Range<u32>),
+) -> Result<(), StoreError> {
     let mut stopping = false;
     while !stopping {
         let mut jobs = Vec::new();

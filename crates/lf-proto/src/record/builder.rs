@@ -165,7 +165,10 @@ impl UnworkedRecord {
 
 impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parts").field("owner", &self.owner).field("timestamp", &self.timestamp).finish_non_exhaustive()
+        f.debug_struct("Parts")
+            .field("owner", &self.owner)
+            .field("timestamp", &self.timestamp)
+            .finish_non_exhaustive()
     }
 }
 
