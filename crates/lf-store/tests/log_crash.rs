@@ -1,4 +1,7 @@
 //! The log against a simulated disk that fails, fills up and loses power at every single operation.
+//!
+//! Longer runs: `LF_CRASH_SEEDS=1000 cargo test -p lf-store --release --test log_crash -- --nocapture` (seeds for each
+//! operation number; 12 if not set).
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -156,11 +159,12 @@ const EVERY_OPERATION: [Operation; 13] = [
 /// more work, another cut at a random place and a last look.
 #[test]
 fn power_cut_at_every_operation() {
+    let seeds: u64 = std::env::var("LF_CRASH_SEEDS").map_or(12, |s| s.parse().unwrap());
     let (mut cycles, mut torn, mut holes) = (0u32, 0u32, 0u32);
     for segment_bytes in [600, 5000, 1 << 20] {
         for n in 0.. {
             let mut finished = false;
-            for seed in 0..12 {
+            for seed in 0..seeds {
                 let context = format!("segments of {segment_bytes}, operation {n}, seed {seed}");
                 let mut random = Random::new(n * 1000 + seed);
                 let mut disk = SimStorage::new(seed);
@@ -196,10 +200,11 @@ fn power_cut_at_every_operation() {
 /// The process is killed at every operation, the machine goes on; later the power goes too.
 #[test]
 fn kill_at_every_operation() {
+    let seeds: u64 = std::env::var("LF_CRASH_SEEDS").map_or(12, |s| s.parse().unwrap());
     let mut cycles = 0;
     for n in 0.. {
         let mut finished = false;
-        for seed in 0..6 {
+        for seed in 0..seeds / 2 {
             let mut random = Random::new(n * 77 + seed);
             let disk = SimStorage::new(seed);
             let mut model = Model::default();

@@ -284,7 +284,7 @@ impl Recovery<'_> {
                 }
                 HeaderState::Unreadable => self.report.damage(start, f.end(), start, DamageKind::Unreadable),
                 HeaderState::Foreign(_) => {
-                    self.report.damage(start, f.end(), start, DamageKind::SegmentForeign)
+                    self.report.damage(start, f.end(), start, DamageKind::SegmentForeign);
                 }
             }
             expected = f.end();
