@@ -37,7 +37,7 @@ pub use recover::{OpenReport, TornTail};
 pub use scan::LogScan;
 pub use segment::{FORMAT_VERSION, SEGMENT_HEADER_BYTES};
 
-use crate::storage::{Storage, join};
+use crate::storage::{Storage, StorageFile, join};
 use entry::{MARK_COMMIT, MARK_OPENED};
 use error::io_error;
 use segment::{HeaderOf, Segment, SegmentHeader, Shared, segment_name};
@@ -116,6 +116,9 @@ impl Chunk {
         self.position == self.segment_start
     }
 }
+
+/// Path and file of a segment that a commit has begun.
+type Created = (String, Arc<dyn StorageFile>);
 
 /// Why a commit failed.
 struct Failure {
@@ -266,7 +269,7 @@ impl Log {
     fn write(
         &self,
         chunks: &[Chunk],
-        created: &mut Vec<String>,
+        created: &mut Vec<Created>,
         added: &mut Vec<Arc<Segment>>,
     ) -> Result<(), Failure> {
         for chunk in chunks {
@@ -277,7 +280,7 @@ impl Log {
                 _ => {
                     let file =
                         self.storage.create(&path).map_err(io_error("create", &path)).map_err(fail(false))?;
-                    created.push(path.clone());
+                    created.push((path.clone(), Arc::clone(&file)));
                     file
                 }
             };
@@ -297,8 +300,11 @@ impl Log {
     }
 
     /// Undoes a failed commit. New segments go first, durably: no crash may leave one whose predecessor is short.
-    fn take_back(&self, chunks: &[Chunk], created: &[String]) -> Result<(), LogError> {
-        for path in created.iter().rev() {
+    fn take_back(&self, chunks: &[Chunk], created: &[Created]) -> Result<(), LogError> {
+        for (path, file) in created.iter().rev() {
+            // Emptied first: should the directory forget the removal, an empty file comes back, not the entries.
+            file.truncate(0).map_err(io_error("truncate", path))?;
+            file.sync().map_err(io_error("sync", path))?;
             self.storage.remove(path).map_err(io_error("remove", path))?;
         }
         if !created.is_empty() {

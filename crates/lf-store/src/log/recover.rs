@@ -122,7 +122,13 @@ impl Recovery<'_> {
         let codec = Codec::new(&log_id);
         let mut found = Vec::new();
         for (start, file) in files {
-            found.push(self.look_at(start, file, &log_id)?);
+            let next = self.look_at(start, file, &log_id)?;
+            if found.last().is_some_and(|previous| is_left_over(previous, &next, &codec)) {
+                let torn = self.set_segment_aside(&next.segment, next.bytes)?;
+                self.report.torn_segments.push(torn);
+            } else {
+                found.push(next);
+            }
         }
 
         let tail_writable = self.recover_tail(&mut found, &codec)?;
@@ -278,7 +284,7 @@ impl Recovery<'_> {
                 }
                 HeaderState::Unreadable => self.report.damage(start, f.end(), start, DamageKind::Unreadable),
                 HeaderState::Foreign(_) => {
-                    self.report.damage(start, f.end(), start, DamageKind::SegmentForeign)
+                    self.report.damage(start, f.end(), start, DamageKind::SegmentForeign);
                 }
             }
             expected = f.end();
@@ -330,6 +336,17 @@ impl Recovery<'_> {
         });
         candidates.find(|c| !names.contains(c)).ok_or_else(|| io::ErrorKind::AlreadyExists.into())
     }
+}
+
+/// Whether `next` is a segment of a commit that failed and was taken back, come back with a crash: the one before it
+/// has grown past where it starts, which the writer never lets happen to a segment with a successor.
+fn is_left_over(previous: &Found, next: &Found, codec: &Codec) -> bool {
+    if next.segment.start >= previous.end() {
+        return false;
+    }
+    let from = next.segment.start - previous.segment.start;
+    let mut scan = SegmentScan::new(codec.clone(), &previous.segment, from, previous.bytes);
+    std::iter::from_fn(|| scan.next()).any(|step| matches!(step, Step::Entry { .. }))
 }
 
 /// What a scan of the last segment says.
