@@ -21,7 +21,7 @@ pub enum Certified {
 }
 
 /// Answers whether owners are certified.
-pub trait Certificates {
+pub trait Certificates: Sync {
     /// What is known of `owner` at `timestamp`, seconds since 1970.
     fn certified(&self, owner: &OwnerPublic, timestamp: u64) -> Certified;
 }
@@ -57,7 +57,8 @@ impl Rules<'_> {
 
     /// The difficulty that work for a record must have.
     pub fn required_difficulty(&self, billable_bytes: u64) -> u32 {
-        lf_proto::work::required_difficulty(billable_bytes, self.parameters.work_factor())
+        let factor = u32::try_from(self.parameters.work_factor()).unwrap_or(u32::MAX);
+        lf_proto::work::required_difficulty(billable_bytes, factor)
     }
 }
 

@@ -1,34 +1,211 @@
 //! A node on one machine: the store, the rules and a clock put together. Every method is synchronous and may block for
 //! disk or proof of work; shells call them from threads that may.
 
-use std::ops::Range;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
-
-use lf_proto::api::{MakeRecord, Made, NodeStatus, OwnerStatus, Query, QueryResult};
-use lf_proto::genesis::{Genesis, GenesisParameters};
-use lf_proto::hash::Hash;
-use lf_proto::owner::OwnerPublic;
-use lf_proto::record::Record;
-use lf_store::{IndexPlace, Row, Store, StoreOptions, StoreReader, StoreWriter, View, WriterThread};
-
-use crate::core::query::Plan;
-use crate::failure::Failure;
-
 mod import;
 mod make;
 mod read;
 mod write;
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use lf_proto::genesis::{Genesis, GenesisParameters};
+use lf_proto::owner::OwnerPublic;
+use lf_store::storage::DiskStorage;
+use lf_store::{IndexPlace, Store, StoreError, StoreOptions, StoreReader, StoreWriter, WriterThread};
+
+pub use self::import::{ImportProgress, ImportReport};
+pub use self::read::{Dump, WatchPlan};
+use crate::core::{NoCertificates, Rules};
+
 /// How to open a node.
 #[derive(Debug, Clone)]
 pub struct NodeConfig {
-    /// The directory that holds everything the node keeps.
+    /// The directory that holds everything the node keeps; it must exist and be locked by the caller.
     pub home: PathBuf,
     /// The network.
     pub genesis: Genesis,
     /// No peers, and every record is approved.
     pub local_test: bool,
+}
+
+/// A node that cannot be opened or closed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// The directory is not usable.
+    #[error("cannot use {path}: {problem}")]
+    Home {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        problem: String,
+    },
+    /// The store does not open or close.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a node has done since it started.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Records accepted (posted, made or imported) that were new.
+    pub records_accepted: u64,
+    /// Records that were stored before.
+    pub records_duplicate: u64,
+    /// Records refused, by error name.
+    pub records_refused: Vec<(&'static str, u64)>,
+    /// Queries answered.
+    pub queries: u64,
+    /// Pulses that were news.
+    pub pulses_accepted: u64,
+    /// Pulses that were not.
+    pub pulses_refused: u64,
+    /// Writes that failed on our side.
+    pub store_errors: u64,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    records_accepted: AtomicU64,
+    records_duplicate: AtomicU64,
+    records_refused: Mutex<BTreeMap<&'static str, u64>>,
+    queries: AtomicU64,
+    pulses_accepted: AtomicU64,
+    pulses_refused: AtomicU64,
+    store_errors: AtomicU64,
+}
+
+impl Tally {
+    fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn refused(&self, name: &'static str) {
+        *self.records_refused.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
+    }
+}
+
+struct Inner {
+    reader: StoreReader,
+    writer: StoreWriter,
+    thread: Mutex<Option<WriterThread>>,
+    genesis: Genesis,
+    genesis_owner: OwnerPublic,
+    local_test: bool,
+    started: Instant,
+    tally: Tally,
+    /// Proofs that take passes over the whole work table are verified one at a time.
+    slow_work: Mutex<()>,
+    /// Why writes are refused now; empty if they are not.
+    read_only: Mutex<String>,
+}
+
+/// A node. Cheap to clone; all clones are the same node.
+#[derive(Clone)]
+pub struct Node {
+    inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("local_test", &self.inner.local_test).finish_non_exhaustive()
+    }
+}
+
+/// Where a node in `home` keeps its store: log and checkpoint in `store/`, the index in `store/index/`.
+///
+/// # Errors
+/// The directory cannot be used.
+pub fn store_options(home: &std::path::Path, genesis: Genesis) -> Result<StoreOptions, NodeError> {
+    let path = home.join("store");
+    let problem = |problem: String| NodeError::Home { path: path.clone(), problem };
+    let storage = DiskStorage::open(&path).map_err(|e| problem(e.to_string()))?;
+    let mut log_id = [0; 16];
+    getrandom::fill(&mut log_id).map_err(|e| problem(e.to_string()))?;
+    Ok(StoreOptions::new(Arc::new(storage), IndexPlace::Disk(path.join("index")), genesis, log_id))
+}
+
+impl Node {
+    /// Opens the node in its home and recovers whatever a crash left. Also returns what was recovered, a line each.
+    /// `on_linked` is told which records became linked, by index, on the writer's thread: it must be quick.
+    ///
+    /// # Errors
+    /// The home cannot be used, or holds another network's records.
+    pub fn open(
+        config: NodeConfig,
+        on_linked: impl Fn(Range<u32>) + Send + 'static,
+    ) -> Result<(Node, Vec<String>), NodeError> {
+        let options = store_options(&config.home, config.genesis.clone())?;
+        let (store, report) = Store::open(options)?;
+        let reader = store.reader();
+        let thread = WriterThread::start(store, on_linked);
+        let inner = Inner {
+            reader,
+            writer: thread.writer(),
+            thread: Mutex::new(Some(thread)),
+            genesis_owner: *config.genesis.owner(),
+            genesis: config.genesis,
+            local_test: config.local_test,
+            started: Instant::now(),
+            tally: Tally::default(),
+            slow_work: Mutex::new(()),
+            read_only: Mutex::new(String::new()),
+        };
+        Ok((Node { inner: Arc::new(inner) }, report.notes))
+    }
+
+    /// Stores what is queued, writes a checkpoint and closes the store. Later writes fail; reads go on.
+    ///
+    /// # Errors
+    /// Something could not be written. Nothing acknowledged is lost.
+    pub fn stop(&self) -> Result<(), NodeError> {
+        let thread = self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        thread.map_or(Ok(()), |thread| thread.stop().map_err(Into::into))
+    }
+
+    /// What the node has done since it started.
+    pub fn counters(&self) -> Counters {
+        let t = &self.inner.tally;
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let refused = t.records_refused.lock().unwrap_or_else(PoisonError::into_inner);
+        Counters {
+            records_accepted: get(&t.records_accepted),
+            records_duplicate: get(&t.records_duplicate),
+            records_refused: refused.iter().map(|(name, count)| (*name, *count)).collect(),
+            queries: get(&t.queries),
+            pulses_accepted: get(&t.pulses_accepted),
+            pulses_refused: get(&t.pulses_refused),
+            store_errors: get(&t.store_errors),
+        }
+    }
+
+    /// The store, for reading.
+    pub fn reader(&self) -> &StoreReader {
+        &self.inner.reader
+    }
+
+    fn rules<'a>(&'a self, parameters: &'a GenesisParameters) -> Rules<'a> {
+        Rules {
+            parameters,
+            genesis_owner: &self.inner.genesis_owner,
+            local_test: self.inner.local_test,
+            certificates: &NoCertificates,
+        }
+    }
+}
+
+/// The clock: seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
+
+/// A random number below `n`.
+fn random(n: u64) -> u64 {
+    // Which record is linked to is no secret: if the system has no randomness, the first will do.
+    getrandom::u64().unwrap_or(0) % n.max(1)
 }

@@ -22,3 +22,5 @@ pub mod record;
 pub mod seeded;
 pub mod selector;
 pub mod work;
+
+pub use zeroize::Zeroizing;

@@ -206,6 +206,11 @@ impl Pulse {
         bytes
     }
 
+    /// The link of the chain: the number whose `minutes`-fold th64 is the token.
+    pub fn value(&self) -> u64 {
+        self.value
+    }
+
     /// Minutes after the record's timestamp, 1 to 525600.
     pub fn minutes(&self) -> u32 {
         self.minutes

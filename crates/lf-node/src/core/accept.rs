@@ -2,7 +2,7 @@
 
 use lf_proto::record::{DecodeError, Record, RecordType};
 use lf_proto::selector::{RecoveredSelector, SelectorError};
-use lf_proto::work::{self, Table};
+use lf_proto::work::Work;
 
 use super::{Certified, Rules};
 
@@ -120,14 +120,14 @@ pub fn check_limits(record: &Record, rules: &Rules<'_>, now: u64) -> Result<(), 
 }
 
 /// The costly checks (steps 5 to 7): signature, claims, work or certificate. They depend on the record and the rules
-/// alone, so they can run anywhere. `table` is asked for only when there is work to verify.
+/// alone, so they can run anywhere. `work_holds` verifies a proof of work; it is asked last, and only if the work matters.
 ///
 /// # Errors
 /// The first rule the record breaks.
-pub fn verify<'t>(
+pub fn verify(
     record: Record,
     rules: &Rules<'_>,
-    table: impl FnOnce() -> &'t Table,
+    work_holds: impl FnOnce(&Record, &Work) -> bool,
 ) -> Result<Verified, Refusal> {
     // A record without enough work cannot become good by costlier checks.
     let claimed = record.work().map(|w| w.difficulty());
@@ -140,7 +140,9 @@ pub fn verify<'t>(
         }
         match claimed {
             None => return Err(Refusal::Work { problem: "it has none", required }),
-            Some(d) if d < required => return Err(Refusal::Work { problem: "its difficulty is too low", required }),
+            Some(d) if d < required => {
+                return Err(Refusal::Work { problem: "its difficulty is too low", required });
+            }
             Some(_) => {}
         }
     }
@@ -152,7 +154,7 @@ pub fn verify<'t>(
     }
     let work_verified = match record.work() {
         Some(proof) if needs_work => {
-            if work::verify(table(), record.work_hash(), proof).is_err() {
+            if !work_holds(&record, proof) {
                 return Err(Refusal::Work { problem: "it does not verify", required });
             }
             true

@@ -1,6 +1,6 @@
 //! Acceptance of pulses (NODE.md §7): the time window first, then as few hash steps as will do.
 
-use lf_proto::pulse::{PULSE_MINUTES_MAX, Pulse, th64};
+use lf_proto::pulse::{Pulse, th64};
 use lf_store::{IndexError, View};
 
 use super::Rules;
@@ -20,6 +20,9 @@ pub struct AcceptedPulse {
 /// Looks for the record that a pulse is for. `None` if there is none, its time is off, or a later or equal pulse is
 /// known. `steps_max` bounds the hash steps; each takes about 15 ns.
 ///
+/// A pulse names no record, but its minute and the clock say when its record was made. So only records of that time are
+/// looked at, the one whose known chain is nearest first, and junk costs no more steps than the farthest of them.
+///
 /// # Errors
 /// The store failed.
 pub fn check(
@@ -29,31 +32,26 @@ pub fn check(
     now: u64,
     steps_max: u32,
 ) -> Result<Option<AcceptedPulse>, IndexError> {
-    let minutes = pulse.minutes();
-    if minutes == 0 || minutes > PULSE_MINUTES_MAX {
-        return Ok(None);
-    }
     let drift = rules.parameters.record_max_time_drift;
-    let made = now.saturating_sub(60 * u64::from(minutes));
-    let (from, to) = (made.saturating_sub(drift), made.saturating_add(drift));
-    // What each possible record's chain must show after how many steps.
-    let mut wanted: Vec<(u32, u64, u64)> = Vec::new();
-    for token in view.tokens_between(from, to, CANDIDATES_MAX)? {
-        match view.pulse(token)? {
-            Some(known) if known.minutes() >= minutes => {}
-            Some(known) => wanted.push((minutes - known.minutes(), known.value(), token)),
-            None => wanted.push((minutes, token, token)),
+    let Some(made) = now.checked_sub(60 * u64::from(pulse.minutes())) else { return Ok(None) };
+    let (first, last) = (made.saturating_sub(drift), made.saturating_add(drift));
+    // Steps from the pulse to what is known of a record's chain, the value there, and the record's token.
+    let mut known: Vec<(u32, u64, u64)> = Vec::new();
+    for token in view.tokens_between(first, last, CANDIDATES_MAX)? {
+        let (minutes, value) = view.pulse(token)?.map_or((0, token), |p| (p.minutes(), p.value()));
+        if minutes < pulse.minutes() {
+            known.push((pulse.minutes() - minutes, value, token));
         }
     }
-    wanted.sort_unstable();
-    let (mut step, mut value) = (0, pulse.value());
-    for (steps, shows, token) in wanted {
+    known.sort_unstable();
+    let (mut done, mut value) = (0, pulse.value());
+    for (steps, shows, token) in known {
         if steps > steps_max {
             break;
         }
-        while step < steps {
+        while done < steps {
             value = th64(value);
-            step += 1;
+            done += 1;
         }
         if value == shows {
             return Ok(Some(AcceptedPulse { token, pulse }));

@@ -136,7 +136,12 @@ impl Plan {
             [_, _] => return Err(QueryError::TimeRange("begins after its end")),
             _ => return Err(QueryError::TimeRange("has more than two values")),
         };
-        let ranges = query.ranges.iter().enumerate().map(|(index, range)| key_range(index, range)).collect::<Result<_, _>>()?;
+        let ranges = query
+            .ranges
+            .iter()
+            .enumerate()
+            .map(|(index, range)| key_range(index, range))
+            .collect::<Result<_, _>>()?;
         let first = &query.ranges[0];
         let masking_key = if !query.masking_key.is_empty() {
             Some(query.masking_key.0.clone())
@@ -172,7 +177,9 @@ impl Plan {
             .ranges
             .iter()
             .enumerate()
-            .map(|(position, range)| (view.by_selector(position as u8, &range.first, &range.last), Vec::new()))
+            .map(|(position, range)| {
+                (view.by_selector(position as u8, &range.first, &range.last), Vec::new())
+            })
             .collect();
         loop {
             for (walk, found) in &mut walks {
@@ -297,12 +304,7 @@ pub fn answer(plan: &Plan, view: &View, rules: &Rules<'_>) -> Result<Vec<Vec<Que
 }
 
 /// Trust in one owner's revisions (NODE.md §5).
-fn judge(
-    revisions: Revisions,
-    plan: &Plan,
-    view: &View,
-    rules: &Rules<'_>,
-) -> Result<Candidate, QueryError> {
+fn judge(revisions: Revisions, plan: &Plan, view: &View, rules: &Rules<'_>) -> Result<Candidate, QueryError> {
     let Revisions { newest: row, weight, .. } = revisions;
     // Revisions share their owner's hold on the id; only the newest one's own violation counts against it.
     let reputation = view.reputation(&row)?;

@@ -1,0 +1,198 @@
+//! Answering: queries, records, status, watching.
+
+use std::sync::PoisonError;
+
+use lf_proto::api::{self, NodeStatus, OwnerStatus, Query, QueryResult};
+use lf_proto::hash::Hash;
+use lf_proto::owner::OwnerPublic;
+use lf_proto::record::{LINKS_MAX, Record};
+use lf_store::View;
+
+use super::{Node, Tally, now, random};
+use crate::core::query::{self, Plan};
+use crate::failure::Failure;
+
+/// The program's version, as the API tells it: major, minor, revision, build.
+const VERSION: [u32; 4] = [
+    number(env!("CARGO_PKG_VERSION_MAJOR")),
+    number(env!("CARGO_PKG_VERSION_MINOR")),
+    number(env!("CARGO_PKG_VERSION_PATCH")),
+    0,
+];
+
+const fn number(text: &str) -> u32 {
+    let bytes = text.as_bytes();
+    let (mut n, mut i) = (0, 0);
+    while i < bytes.len() {
+        n = n * 10 + (bytes[i] - b'0') as u32;
+        i += 1;
+    }
+    n
+}
+
+/// What a watcher wants to see: a query's ranges and owners.
+#[derive(Debug, Clone)]
+pub struct WatchPlan(Plan);
+
+impl Node {
+    /// Answers a query.
+    ///
+    /// # Errors
+    /// What is wrong with the query.
+    pub fn query(&self, query: &Query) -> Result<Vec<Vec<QueryResult>>, Failure> {
+        let plan = Plan::new(query)?;
+        let parameters = self.inner.reader.parameters();
+        Tally::add(&self.inner.tally.queries);
+        Ok(query::answer(&plan, &self.inner.reader.view(), &self.rules(&parameters))?)
+    }
+
+    /// A stored record, linked or pending, of any reputation.
+    ///
+    /// # Errors
+    /// The store failed, or the record's bytes are damaged on disk.
+    pub fn record(&self, hash: &Hash) -> Result<Option<Record>, Failure> {
+        let view = self.inner.reader.view();
+        let Some(row) = view.row_of(hash)? else { return Ok(None) };
+        let damaged = || Failure::internal(format!("record {hash} is damaged on disk: run lf db check"));
+        view.record(&row).ok_or_else(damaged).map(Some)
+    }
+
+    /// Hashes for a new record to link to: as many as the network asks for, or `count`, 15 at most.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn links(&self, count: Option<usize>) -> Result<Vec<Hash>, Failure> {
+        let count = count.unwrap_or_else(|| self.inner.reader.parameters().links_min()).min(LINKS_MAX);
+        Ok(self.inner.reader.links(count, random)?)
+    }
+
+    /// The node's state.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn status(&self) -> Result<NodeStatus, Failure> {
+        let totals = self.inner.reader.view().totals()?;
+        Ok(NodeStatus {
+            software: "LF".to_owned(),
+            version: VERSION,
+            api_version: api::API_VERSION,
+            min_api_version: api::API_VERSION,
+            max_api_version: api::API_VERSION,
+            uptime: self.inner.started.elapsed().as_secs(),
+            clock: now(),
+            record_count: u64::from(totals.linked),
+            data_size: totals.linked_bytes,
+            fully_synchronized: totals.pending == 0,
+            genesis_records: self.inner.genesis.to_bytes().into(),
+            genesis_parameters: self.inner.reader.parameters(),
+            oracle: None,
+            p2p_port: 0,
+            local_test_mode: self.inner.local_test,
+            identity: api_empty(),
+            peers: Vec::new(),
+            pending_count: totals.pending,
+            read_only_reason: self.inner.read_only.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        })
+    }
+
+    /// What the node knows of an owner.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn owner_status(&self, owner: &OwnerPublic) -> Result<OwnerStatus, Failure> {
+        let totals = self.inner.reader.view().owner_totals(owner)?;
+        Ok(OwnerStatus {
+            owner: *owner,
+            owner_type: owner.owner_type().to_string(),
+            certificates: Vec::new(),
+            revoked_certificates: Vec::new(),
+            has_current_certificate: false,
+            auth_required: self.inner.reader.parameters().auth_required,
+            record_count: totals.records,
+            record_bytes: totals.bytes,
+            new_record_links: self.links(None)?,
+            server_time: now(),
+        })
+    }
+
+    /// All linked records, links before linkers: what a new node can start from.
+    pub fn dump(&self) -> Dump {
+        Dump { view: self.inner.reader.view(), next: 0 }
+    }
+
+    /// The number of linked records: their indexes are below it.
+    pub fn linked(&self) -> u32 {
+        self.inner.reader.view().linked()
+    }
+
+    /// Checks what a watcher wants.
+    ///
+    /// # Errors
+    /// What is wrong with the query.
+    pub fn watch_plan(&self, query: &Query) -> Result<WatchPlan, Failure> {
+        Ok(WatchPlan(Plan::new(query)?))
+    }
+
+    /// Up to `count_max` records from index `from` on that a watcher wants, each with its index, and the index to go on
+    /// from.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn watch_since(
+        &self,
+        plan: &WatchPlan,
+        from: u32,
+        count_max: usize,
+    ) -> Result<(Vec<(u32, QueryResult)>, u32), Failure> {
+        let view = self.inner.reader.view();
+        let parameters = self.inner.reader.parameters();
+        let rules = self.rules(&parameters);
+        let mut found = Vec::new();
+        let mut index = from;
+        while index < view.linked() && found.len() < count_max {
+            if let Some(row) = view.row(index)?
+                && plan.0.matches(&row)
+                && query::visible(&row, &rules)
+                && let Some(result) = query::describe(index, row, &plan.0, &view, &rules)?
+            {
+                found.push((index, result));
+            }
+            index += 1;
+        }
+        Ok((found, index))
+    }
+}
+
+fn api_empty() -> lf_proto::blob::Blob {
+    lf_proto::blob::Blob::default()
+}
+
+/// All linked records' bytes, in order of index. A record that is damaged on disk is left out.
+pub struct Dump {
+    view: View,
+    next: u32,
+}
+
+impl Iterator for Dump {
+    type Item = Result<Vec<u8>, Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.next < self.view.linked() {
+            let index = self.next;
+            self.next += 1;
+            match self.view.row(index) {
+                Ok(Some(row)) => {
+                    if let Some(bytes) = self.view.record_bytes(&row) {
+                        return Some(Ok(bytes));
+                    }
+                }
+                Ok(None) => {}
+                Err(e) => {
+                    self.next = u32::MAX;
+                    return Some(Err(e.into()));
+                }
+            }
+        }
+        None
+    }
+}
