@@ -12,6 +12,8 @@ mod recover;
 pub(crate) mod secret;
 mod sqrt;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use sha2::{Digest, Sha256, Sha512};
 

@@ -78,13 +78,14 @@ impl OrdinalMask {
 
     /// Makes the alphabets from the SHA-512 of a name.
     pub(crate) fn from_name_hash(hash: &[u8; 64]) -> Self {
-        let column = |k: usize| {
+        let mut columns = std::array::from_fn(|k| {
             let mut key = Zeroizing::new([0; 16]);
             key.copy_from_slice(&hash[16 * k..16 * k + 16]);
             Column::new(&key)
-        };
-        let columns = || Some([column(0)?, column(1)?, column(2)?, column(3)?]);
-        Self { columns: columns() }
+        });
+        let drawn = draw_together(&mut columns);
+        let finished = columns.iter_mut().zip(drawn).all(|(column, drawn)| column.finish(drawn));
+        Self { columns: finished.then_some(columns) }
     }
 
     /// Masks a value.
@@ -149,37 +150,25 @@ struct Column {
 }
 
 impl Column {
-    fn new(key: &[u8; 16]) -> Option<Self> {
-        let mut column = Self {
+    /// The column before its alphabet is drawn.
+    fn new(key: &[u8; 16]) -> Self {
+        Self {
             cipher: Aes128::new(key.into()),
             block: Block::default(),
             alphabet: vec![0; ENTRIES].into_boxed_slice(),
-        };
-        (0..ATTEMPTS_MAX).any(|_| column.attempt()).then_some(column)
-    }
-
-    /// Steps 1 to 3 of §5, once. Whether the alphabet is usable.
-    fn attempt(&mut self) -> bool {
-        self.draw() && self.spread()
-    }
-
-    /// Step 1: random ascending entries over the whole of u32.
-    fn draw(&mut self) -> bool {
-        let mut words = self.next();
-        let mut last = words[0] % 262_143;
-        self.alphabet[0] = last;
-        for i in 1..ENTRIES {
-            if i % 4 == 0 {
-                words = self.next();
-            }
-            let span = (u32::MAX - last) / (ENTRIES - i) as u32;
-            if span == 0 {
-                return false;
-            }
-            last = last.wrapping_add(1).wrapping_add(words[i % 4] % span);
-            self.alphabet[i] = last;
         }
-        true
+    }
+
+    /// Finishes the first attempt, of which the draw is done (and may have failed), and begins others as
+    /// long as it takes. False if no attempt made an alphabet.
+    fn finish(&mut self, drawn: bool) -> bool {
+        (drawn && self.spread()) || (1..ATTEMPTS_MAX).any(|_| self.draw() && self.spread())
+    }
+
+    /// Step 1: random ascending entries over the whole of u32. False if it must begin again.
+    fn draw(&mut self) -> bool {
+        let mut drawing = Drawing::start(self);
+        (1..ENTRIES).all(|i| drawing.entry(self, i))
     }
 
     /// Steps 2 and 3: push entries apart that are too close. False if the alphabet no longer ascends.
@@ -224,6 +213,51 @@ impl Column {
         let quarter = word.checked_sub(low)?.checked_div(step)?;
         (quarter <= 3).then_some((4 * base + quarter as usize) as u16)
     }
+}
+
+/// The running state of step 1.
+struct Drawing {
+    words: [u32; 4],
+    last: u32,
+}
+
+impl Drawing {
+    #[inline(always)]
+    fn start(column: &mut Column) -> Self {
+        let words = column.next();
+        let last = words[0] % 262_143;
+        column.alphabet[0] = last;
+        Self { words, last }
+    }
+
+    /// Draws entry `i`. False if there is no room left for the rest.
+    #[inline(always)]
+    fn entry(&mut self, column: &mut Column, i: usize) -> bool {
+        if i.is_multiple_of(4) {
+            self.words = column.next();
+        }
+        let span = (u32::MAX - self.last) / (ENTRIES - i) as u32;
+        let Some(random) = self.words[i % 4].checked_rem(span) else {
+            return false;
+        };
+        self.last = self.last.wrapping_add(1).wrapping_add(random);
+        column.alphabet[i] = self.last;
+        true
+    }
+}
+
+/// The first draw of all columns in step: within a column every entry waits for the one before, so four
+/// chains of divisions and encryptions at once take hardly longer than one. Says which draws are complete.
+fn draw_together(columns: &mut [Column; COLUMNS]) -> [bool; COLUMNS] {
+    let mut drawings = columns.each_mut().map(Drawing::start);
+    let mut going = [true; COLUMNS];
+    for i in 1..ENTRIES {
+        for ((column, drawing), going) in columns.iter_mut().zip(&mut drawings).zip(&mut going) {
+            // A column that failed must not touch its block again: the next attempt goes on from there.
+            *going = *going && drawing.entry(column, i);
+        }
+    }
+    going
 }
 
 impl Drop for Column {

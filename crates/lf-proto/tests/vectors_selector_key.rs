@@ -1,5 +1,4 @@
-//! `selector_key.json`. The private scalar has its test where it can be seen, in the curve's module; here it
-//! shows through the public key.
+//! `selector_key.json`. The private scalar is not public API: it shows through the public key.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/vectors.rs"]

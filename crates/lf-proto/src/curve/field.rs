@@ -1,5 +1,8 @@
 //! Integers modulo a prime, in Montgomery form of N 64-bit limbs, little-endian. Variable-time: public data
 //! only. Values are always fully reduced, so equality is equality of limbs.
+//!
+//! Loops run over indices, since nearly all of them walk several arrays and a carry in step.
+#![allow(clippy::needless_range_loop)]
 
 use std::marker::PhantomData;
 
@@ -88,7 +91,7 @@ impl<M: Modulus<N>, const N: usize> Element<M, N> {
         for i in 0..N {
             (difference[i], borrow) = sub_borrow(value[i], M::P[i], borrow);
         }
-        let keep = ((carry == 0) & (borrow != 0)) as u64;
+        let keep = u64::from((carry == 0) & (borrow != 0));
         let mask = keep.wrapping_neg();
         for i in 0..N {
             difference[i] = (value[i] & mask) | (difference[i] & !mask);

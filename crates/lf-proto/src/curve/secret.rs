@@ -4,6 +4,8 @@
 
 mod p160;
 
+#[cfg(test)]
+pub(crate) use p160::P160;
 pub(crate) use p160::SecretP160;
 
 use ecdsa::hazmat::sign_prehashed_rfc6979;

@@ -238,3 +238,30 @@ impl fmt::Debug for SecretP160 {
         f.debug_struct("SecretP160").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The scalar of the name "name", from the reference's `selector_key.json`.
+    #[test]
+    fn scalar_of_a_name() {
+        let scalar: [u8; 20] = [
+            0xdd, 0xc3, 0xdf, 0x69, 0xf7, 0x5a, 0x24, 0x30, 0xe3, 0x9e, 0x62, 0x7b, 0x55, 0xb9, 0x24, 0x3e,
+            0x4d, 0x3a, 0x37, 0x13,
+        ];
+        assert_eq!(SecretP160::from_seed(b"name").to_bytes(), scalar);
+    }
+
+    #[test]
+    fn signatures_are_deterministic_and_low() {
+        let half = P160::ORDER.as_ref().shr_vartime(1).to_be_bytes();
+        let secret = SecretP160::from_seed(b"low");
+        for i in 0..32 {
+            let (r_s, parity) = secret.sign(&[i; 32]);
+            assert!(r_s[20..] <= half[4..]);
+            assert_eq!((r_s, parity), secret.sign(&[i; 32]));
+            assert_eq!(crate::curve::p160::recover_one(&[i; 32], &r_s, parity), Some(secret.public()));
+        }
+    }
+}
