@@ -1,5 +1,5 @@
 //! Loads the reference implementation's vectors: from `LF_VECTORS` when it is set, else the repository's copy.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::path::PathBuf;
 
