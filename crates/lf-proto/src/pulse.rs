@@ -1,8 +1,8 @@
-//! Pulses (PROTOCOL.md §9): 11 bytes that renew a record, by revealing one more preimage of a hash chain whose
-//! end the record carries.
+//! Pulses (PROTOCOL.md §9): 11 bytes that renew a record, by revealing one more preimage of a hash chain
+//! whose end the record carries.
 //!
-//! Making, checking and the time window, as pure functions. Who pays for the steps and what was seen last is the
-//! caller's to keep: [`Pulse::steps`] tells the price before [`Pulse::check`] is called.
+//! Making, checking and the time window, as pure functions. Who pays for the steps and what was seen last is
+//! the caller's to keep: [`Pulse::steps`] tells the price before [`Pulse::check`] is called.
 
 use std::{fmt, str::FromStr, sync::LazyLock};
 
@@ -31,8 +31,8 @@ pub fn th64(value: u64) -> u64 {
     th64_n(value, 1)
 }
 
-/// th64ⁿ: `steps` times [`th64`], each some 20 ns that cannot run in parallel. At most [`PULSE_MINUTES_MAX`] make sense; bound the number
-/// before you call.
+/// th64ⁿ: `steps` times [`th64`], each some 25 ns that cannot run in parallel. At most [`PULSE_MINUTES_MAX`]
+/// make sense; bound the number before you call.
 pub fn th64_n(mut value: u64, steps: u32) -> u64 {
     CIPHER.encrypt_with_backend(Chain { value: &mut value, steps });
     value
@@ -105,8 +105,8 @@ pub struct PulseToken(pub u64);
 pub struct PulseStart(Zeroizing<u64>);
 
 impl PulseStart {
-    /// The start for a record of these selectors (plain names and ordinals) and timestamp (seconds since 1970), by the owner of this
-    /// `PrivateHash` (PROTOCOL.md §4).
+    /// The start for a record of these selectors (plain names and ordinals) and timestamp (seconds since
+    /// 1970), by the owner of this `PrivateHash` (PROTOCOL.md §4).
     ///
     /// # Errors
     /// [`PulseError::Ordinals`] unless there is one ordinal for each name.
@@ -130,7 +130,7 @@ impl PulseStart {
         Ok(Self(Zeroizing::new(digest[..8].iter().fold(0, |a, b| (a << 8) | u64::from(*b)))))
     }
 
-    /// The token for the record: 525,600 steps, about 10 ms.
+    /// The token for the record: 525,600 steps, some 15 ms.
     pub fn token(&self) -> PulseToken {
         PulseToken(th64_n(*self.0, PULSE_MINUTES_MAX))
     }
@@ -153,14 +153,16 @@ impl fmt::Debug for PulseStart {
     }
 }
 
-/// A pulse of a possible minute: 11 bytes, BE64 value and BE24 minutes. Whether it belongs to a record, [`Pulse::check`] tells.
+/// A pulse of a possible minute: 11 bytes, BE64 value and BE24 minutes. Whether it belongs to a record,
+/// [`Pulse::check`] tells.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Pulse {
     value: u64,
     minutes: u32,
 }
 
-/// What is known of a chain, for checking the next pulse: the record's token, or better the pulse accepted last.
+/// What is known of a chain, for checking the next pulse: the record's token, or better the pulse accepted
+/// last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
     value: u64,
@@ -226,7 +228,8 @@ impl Pulse {
         self.minutes.saturating_sub(known.minutes)
     }
 
-    /// Whether the pulse continues the known chain, in [`Self::steps`] steps. Check the time window first, it is free.
+    /// Whether the pulse continues the known chain, in [`Self::steps`] steps. Check the time window first, it
+    /// is free.
     ///
     /// # Errors
     /// [`PulseError::NotNewer`] or [`PulseError::Mismatch`].
@@ -238,7 +241,8 @@ impl Pulse {
         }
     }
 
-    /// The time the pulse stands for: the record's timestamp and its minutes, in seconds since 1970 (saturating).
+    /// The time the pulse stands for: the record's timestamp and its minutes, in seconds since 1970
+    /// (saturating).
     pub fn time(&self, record_timestamp: u64) -> u64 {
         record_timestamp.saturating_add(60 * u64::from(self.minutes))
     }

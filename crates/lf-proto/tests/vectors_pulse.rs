@@ -1,7 +1,8 @@
 //! pulse.json: making pulses, and reading bytes as pulses.
 //!
-//! Stricter than the reference on purpose (PROTOCOL.md §9, NODE.md §7): a minute is one of 1 to 525600 (it makes
-//! minute 0 and clamps larger ones), a pulse has 11 bytes, and making one takes an ordinal for each name.
+//! Stricter than the reference on purpose (PROTOCOL.md §9, NODE.md §7): a minute is one of 1 to 525600 (it
+//! makes minute 0 and clamps larger ones), a pulse has 11 bytes, and making one takes an ordinal for each
+//! name.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/vectors.rs"]

@@ -1,7 +1,8 @@
 //! The birthday table: which collider was last seen near a residue. Shared by all workers of a search.
 //!
-//! It may forget and it may lie (24 bits of the residue are all it compares): whoever gets a pair out of it has to
-//! compute both hashes. So plain atomic words without any order between them do, and no lock is needed.
+//! It may forget and it may lie (24 bits of the residue are all it compares): whoever gets a pair out of it
+//! has to compute both hashes. So plain atomic words without any order between them do, and no lock is
+//! needed.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 

@@ -1,4 +1,5 @@
-//! The hash F (PROTOCOL.md §8) as it is defined: scalar, readable, decisive. The fast search must agree with it.
+//! The hash F (PROTOCOL.md §8) as it is defined: scalar, readable, decisive. The fast search must agree with
+//! it.
 //!
 //! The MD5 never feeds back into the state, so the same walk serves to count the passes over the whole table
 //! (step 5) in microseconds before anybody pays for one.

@@ -1,9 +1,9 @@
 //! The fast hash of the search: hundreds of colliders in step, so that table reads and AES overlap.
 //!
-//! Only colliders of one round are taken: E1(E0(x))[0] mod 6 tells before any table read, and all lanes then run the
-//! same 16 steps. What the MD5 absorbs depends on t[0] mod 8 alone, so finished lanes queue by that and a full
-//! queue is finished together. Lanes that leave the common way (the long forms of branches 4 and 5, the whole-table
-//! step 5) are dropped. Results are hints: callers verify by `hash`.
+//! Only colliders of one round are taken: E1(E0(x))[0] mod 6 tells before any table read, and all lanes then
+//! run the same 16 steps. What the MD5 absorbs depends on t[0] mod 8 alone, so finished lanes queue by that
+//! and a full queue is finished together. Lanes that leave the common way (the long forms of branches 4 and
+//! 5, the whole-table step 5) are dropped. Results are hints: callers verify by `hash`.
 
 use aes::{
     Block,
@@ -65,7 +65,8 @@ impl Lanes {
         }
     }
 
-    /// Hashes one batch of the colliders that `next` counts up and hands each result (collider, F) to `found`.
+    /// Hashes one batch of the colliders that `next` counts up and hands each result (collider, F) to
+    /// `found`.
     pub(super) fn batch(
         &mut self,
         table: &Table,
@@ -166,8 +167,9 @@ fn finish(ciphers: &Ciphers, case: usize, queue: &[Walked]) -> Vec<(u64, u64)> {
     results
 }
 
-/// The MD5 of a queue. It runs as a closure of the cipher because the cipher's backend is compiled for, and chosen by, the vector
-/// instructions this machine has; code inlined into it gets them too, without unsafe code of ours.
+/// The MD5 of a queue. It runs as a closure of the cipher because the cipher's backend is compiled for, and
+/// chosen by, the vector instructions this machine has; code inlined into it gets them too, without unsafe
+/// code of ours.
 struct Digest<'a> {
     queue: &'a [Walked],
     tail: &'a [Vec<Block>],

@@ -100,9 +100,9 @@ pub(super) fn modulus(difficulty: u32) -> u64 {
 
 /// Verifies a proof of work for a work input (a record's 48-byte work hash).
 ///
-/// Whether the claimed difficulty is enough for the record is the caller's question ([`super::required_difficulty`]).
-/// The passes over the table that both colliders need are counted before any hash is computed, so an
-/// over-budget proof costs microseconds whatever it claims.
+/// Whether the claimed difficulty is enough for the record is the caller's question
+/// ([`super::required_difficulty`]). The passes over the table that both colliders need are counted before
+/// any hash is computed, so an over-budget proof costs microseconds whatever it claims.
 ///
 /// # Errors
 /// What is wrong with the proof, or [`WorkError::TablePasses`] if the budget does not suffice to tell.

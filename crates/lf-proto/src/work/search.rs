@@ -1,4 +1,5 @@
-//! The search for a proof of work: a birthday search over one-round colliders, shared by any number of workers.
+//! The search for a proof of work: a birthday search over one-round colliders, shared by any number of
+//! workers.
 //!
 //! No threads here: the caller gives each of its threads a [`Worker`], calls [`Worker::step`] until one of
 //! them reports a proof, and stops whenever it likes.
@@ -48,8 +49,9 @@ impl<'t> Search<'t> {
     /// Prepares a search for a work input (a record's 48-byte work hash).
     ///
     /// Allocates one and a half times what the expected number of hashes fills (8 bytes each), but at most
-    /// `memory_bytes_max` (64 bytes at least); with less the search takes longer, see [`Self::expected_hashes`]. `seed` chooses where it
-    /// begins: the same seed, input and single worker find the same proof.
+    /// `memory_bytes_max` (64 bytes at least); with less the search takes longer, see
+    /// [`Self::expected_hashes`]. `seed` chooses where it begins: the same seed, input and single worker find
+    /// the same proof.
     ///
     /// # Errors
     /// [`WorkError::DifficultyZero`], for no such proof verifies.
@@ -78,14 +80,14 @@ impl<'t> Search<'t> {
         })
     }
 
-    /// A worker for one thread, with about 250 KB of its own.
+    /// A worker for one thread, with about 220 KB of its own.
     pub fn worker(&self) -> Worker<'_, 't> {
         Worker { search: self, lanes: Lanes::new(self.hash.ciphers().clone()), next: 0, end: 0 }
     }
 
     /// How many hashes such a search takes on average, with the memory it has.
     ///
-    /// The number is random: one search in 20 takes twice as many, one in 10⁵ four times.
+    /// The number is random: one search in 23 takes twice as many, one in 1200 three times.
     pub fn expected_hashes(&self) -> u64 {
         // Until its table is full a search advances like any birthday search, then at a constant rate.
         let (modulus, entries) = (self.modulus as f64, self.collisions.entries_max() as f64);

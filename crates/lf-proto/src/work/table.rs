@@ -1,9 +1,10 @@
 //! The 128 MiB table T that every hash reads (PROTOCOL.md §8). It is computed, never read from a file.
 //!
-//! The definition derives each stage's key from the SHA-512 of the whole table so far and encrypts twice over,
-//! which cannot overlap. With the keys and the feedback between the passes known beforehand, all eight
-//! CFB passes advance together in one sweep, and with the feedback at the start of each chunk known, so do the chunks: many
-//! independent chains that keep the cipher busy. The constants are proved by the tests below.
+//! The definition derives each stage's key from the SHA-512 of the whole table so far and encrypts twice
+//! over, which cannot overlap. With the keys and the feedback between the passes known beforehand, all eight
+//! CFB passes advance together in one sweep, and with the feedback at the start of each chunk known, so do
+//! the chunks: many independent chains that keep the cipher busy. The constants are proved by the tests
+//! below.
 
 use std::sync::OnceLock;
 
@@ -34,8 +35,8 @@ const CHAINS: usize = 2 * CHUNKS;
 /// The table T: 128 MiB of memory, the same for all networks and inputs.
 pub struct Table(Memory);
 
-/// The table's memory: an anonymous mapping in huge pages where the system has them, because most of what a random
-/// read costs in ordinary ones is finding the page; else plain memory.
+/// The table's memory: an anonymous mapping in huge pages where the system has them, because most of what a
+/// random read costs in ordinary ones is finding the page; else plain memory.
 enum Memory {
     Mapped(MmapMut),
     Boxed(Box<[u8; TABLE_BYTES]>),
@@ -83,8 +84,8 @@ impl Table {
     /// Computes the table: a fraction of a second of one core and 128 MiB.
     ///
     /// # Panics
-    /// If the result has another CRC-32 than the definition's: a bug or broken hardware, after which no work could
-    /// be judged.
+    /// If the result has another CRC-32 than the definition's: a bug or broken hardware, after which no work
+    /// could be judged.
     pub fn generate() -> Self {
         let mut memory = Memory::zeroed();
         fill(memory.bytes_mut());
