@@ -15,8 +15,14 @@ use dag::{Attack, Dag, Random, Shape, generate};
 use lf_store::weights::{Progress, Weights};
 
 const SIZES: [usize; 3] = [10_000, 100_000, 1_000_000];
-/// Inserts in one measurement.
+/// Inserts in one measurement, and before it: a fresh copy first reallocates its arrays and has nothing in the cache.
 const INSERTS: usize = 2000;
+
+/// Time this thread has been running, where the system tells (Linux): fair on a machine that others use as well.
+fn cpu_time() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(Duration::from_nanos(text.split_whitespace().next()?.parse().ok()?))
+}
 
 fn insert(weights: &mut Weights, dag: &Dag, range: std::ops::Range<usize>) {
     for record in range {
@@ -33,15 +39,20 @@ fn measure(c: &mut Criterion, name: &str, shape: &Shape) {
     for size in SIZES {
         group.bench_function(BenchmarkId::new(name, size), |bencher| {
             let (dag, weights) = built.get_or_insert_with(|| {
-                let records = SIZES[SIZES.len() - 1] + INSERTS;
+                let records = SIZES[SIZES.len() - 1] + 2 * INSERTS;
                 (generate(&Shape { records, ..shape.clone() }), Weights::new())
             });
             if (weights.len() as usize) < size {
                 build_to(weights, dag, size, name);
             }
+            let warm = size + INSERTS;
             bencher.iter_batched_ref(
-                || weights.clone(),
-                |weights| insert(weights, dag, size..size + INSERTS),
+                || {
+                    let mut weights = weights.clone();
+                    insert(&mut weights, dag, size..warm);
+                    weights
+                },
+                |weights| insert(weights, dag, warm..warm + INSERTS),
                 BatchSize::PerIteration,
             );
         });
@@ -53,16 +64,17 @@ fn measure(c: &mut Criterion, name: &str, shape: &Shape) {
 fn build_to(weights: &mut Weights, dag: &Dag, size: usize, name: &str) {
     let from = weights.len() as usize;
     let (mut slowest, mut cover_len_max) = (Duration::ZERO, 0);
-    let start = Instant::now();
+    let (start, cpu_start) = (Instant::now(), cpu_time());
     for record in from..size {
         let before = Instant::now();
         insert(weights, dag, record..record + 1);
         slowest = slowest.max(before.elapsed());
         cover_len_max = cover_len_max.max(weights.stats().cover_len);
     }
+    let cpu = cpu_time().zip(cpu_start).map(|(end, start)| end - start).unwrap_or_default();
     let links: usize = (0..size).map(|record| dag.links(record).len()).sum();
     println!(
-        "{name}: {from}..{size} in {:.2?}, slowest {slowest:.1?}, last cover of an insert at most {cover_len_max}; \
+        "{name}: {from}..{size} in {:.2?} ({cpu:.2?} of this thread), slowest {slowest:.1?}, last cover of an insert at most {cover_len_max}; \
          {:.1} bytes a record + links; {:?}",
         start.elapsed(),
         (weights.memory_bytes() as f64 - links as f64 * 4.0) / size as f64,
