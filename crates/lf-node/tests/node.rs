@@ -1,0 +1,221 @@
+//! A node on real files: make, find, pulse, conflict, refuse, stop, start again, copy to another node.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::atomic::AtomicBool;
+
+use lf_node::{Node, NodeConfig};
+use lf_proto::api::{MakeRecord, MakeSelector, Query, QueryRange};
+use lf_proto::genesis::{Genesis, GenesisParameters};
+use lf_proto::hash::Hash;
+use lf_proto::owner::{OwnerSecret, OwnerType};
+use lf_proto::pulse::PULSE_MINUTES_MAX;
+use lf_proto::record::{Record, RecordBuilder, RecordType};
+
+const GO_ON: AtomicBool = AtomicBool::new(false);
+
+fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+}
+
+fn owner(seed: &str) -> OwnerSecret {
+    OwnerSecret::from_seed(OwnerType::Ed25519, seed.as_bytes())
+}
+
+/// A network of three links, without work: only for local test mode.
+fn genesis() -> Genesis {
+    let owner = OwnerSecret::from_seed(OwnerType::P384, b"genesis");
+    let parameters = GenesisParameters {
+        id: [5; 32],
+        name: "test".to_owned(),
+        record_min_links: 3,
+        record_max_value_size: 1024,
+        record_max_time_drift: 60,
+        strict_signatures: true,
+        ..GenesisParameters::default()
+    };
+    let mut file = Vec::new();
+    let mut links: Vec<Hash> = Vec::new();
+    for i in 0..3 {
+        let value = if i == 0 { parameters.to_json() } else { String::new() };
+        let record = record(&owner, RecordType::Genesis, value.as_bytes(), &[], &links, 1_700_000_000 + i);
+        links.push(record.hash());
+        file.extend_from_slice(record.as_bytes());
+    }
+    Genesis::parse(&file).unwrap()
+}
+
+fn record(
+    owner: &OwnerSecret,
+    record_type: RecordType,
+    value: &[u8],
+    selectors: &[(&[u8], u64)],
+    links: &[Hash],
+    timestamp: u64,
+) -> Record {
+    let builder = RecordBuilder {
+        record_type,
+        value,
+        masking_key: None,
+        selectors,
+        links,
+        timestamp,
+        with_pulse_token: true,
+    };
+    builder.build(owner).unwrap().sign(owner, None)
+}
+
+fn open(home: &std::path::Path) -> Node {
+    let config = NodeConfig { home: home.to_owned(), genesis: genesis(), local_test: true };
+    let (node, notes) = Node::open(config, |_| {}).unwrap();
+    assert_eq!(notes, Vec::<String>::new(), "a clean start has nothing to say");
+    node
+}
+
+fn make(owner: &OwnerSecret, name: &str, ordinal: u64, value: &str, timestamp: u64) -> MakeRecord {
+    let mut make = MakeRecord {
+        selectors: vec![MakeSelector { name: name.as_bytes().into(), ordinal }],
+        value: value.as_bytes().into(),
+        timestamp,
+        ..MakeRecord::default()
+    };
+    make.owner_private.0.extend_from_slice(&owner.to_bytes());
+    make
+}
+
+fn ask(node: &Node, name: &str, range: &[u64]) -> Vec<Vec<String>> {
+    let query = Query {
+        ranges: vec![QueryRange {
+            name: name.as_bytes().into(),
+            range: range.to_vec(),
+            ..QueryRange::default()
+        }],
+        ..Query::default()
+    };
+    let sets = node.query(&query).unwrap();
+    sets.iter()
+        .map(|s| s.iter().map(|r| String::from_utf8_lossy(&r.value.0).into_owned()).collect())
+        .collect()
+}
+
+#[test]
+fn a_node_keeps_finds_and_defends_names() {
+    let home = tempfile::tempdir().unwrap();
+    let node = open(home.path());
+    let (alice, mallory) = (owner("alice"), owner("mallory"));
+    let made = node.make_record(&make(&alice, "name", 1, "one", now() - 130), &GO_ON).unwrap();
+    assert!(made.accepted);
+    node.make_record(&make(&alice, "name", 2, "two", now()), &GO_ON).unwrap();
+    node.make_record(&make(&mallory, "name", 1, "stolen", now()), &GO_ON).unwrap();
+    assert_eq!(ask(&node, "name", &[1]), [["one", "stolen"]], "who came first wins");
+    assert_eq!(ask(&node, "name", &[0, u64::MAX]), [vec!["one", "stolen"], vec!["two"]]);
+    assert_eq!(ask(&node, "nothing", &[]), Vec::<Vec<String>>::new());
+
+    // The same value again only pulses, and only once for each minute.
+    let mut again = make(&alice, "name", 1, "one", now());
+    again.pulse_if_unchanged = true;
+    let pulsed = node.make_record(&again, &GO_ON).unwrap();
+    assert!(pulsed.accepted && pulsed.record.is_none() && !pulsed.pulse.is_empty());
+    assert!(!node.make_record(&again, &GO_ON).unwrap().accepted);
+    let status = node.status().unwrap();
+    assert_eq!((status.record_count, status.pending_count), (6, 0));
+    assert!(status.fully_synchronized && status.local_test_mode);
+    assert_eq!(node.owner_status(alice.public()).unwrap().record_count, 2);
+    assert_eq!(node.links(None).unwrap().len(), 3);
+    node.stop().unwrap();
+    assert_eq!(ask(&node, "name", &[2]), [["two"]], "reading goes on after the writer is gone");
+    let stopped = node.make_record(&make(&alice, "late", 0, "x", now()), &GO_ON).unwrap_err();
+    assert_eq!(stopped.status, 503);
+    drop(node);
+
+    let node = open(home.path());
+    assert_eq!(ask(&node, "name", &[1]), [["one", "stolen"]]);
+    assert!(!node.make_record(&again, &GO_ON).unwrap().accepted, "the pulse is remembered");
+
+    // Another node takes a dump in any shape and gives the same answers.
+    let dump: Vec<u8> = node.dump().flat_map(Result::unwrap).collect();
+    let other_home = tempfile::tempdir().unwrap();
+    let other = open(other_home.path());
+    let mut seen = 0;
+    let report = other.import(&dump[..], &mut |p| seen = p.bytes_done, &GO_ON).unwrap();
+    assert_eq!((report.accepted, report.duplicates, report.refused), (3, 3, 0), "genesis was there");
+    assert_eq!(seen, dump.len() as u64);
+    assert_eq!(ask(&other, "name", &[1]), [["one", "stolen"]]);
+    let broken = other.import(&dump[..dump.len() - 1], &mut |_| {}, &GO_ON).unwrap_err();
+    assert_eq!(broken.name, "ErrRecordInvalid");
+}
+
+#[test]
+fn refusals_have_their_names() {
+    let home = tempfile::tempdir().unwrap();
+    let node = open(home.path());
+    let alice = owner("alice");
+    let links = node.links(None).unwrap();
+    let good =
+        |value: &[u8], timestamp| record(&alice, RecordType::Datum, value, &[(b"n", 0)], &links, timestamp);
+    let name = |bytes: &[u8]| node.post(bytes).unwrap_err().name;
+    assert_eq!(name(b""), "ErrRecordInvalid");
+    let incompressible: Vec<u8> =
+        (0..1100u32).flat_map(|i| (i.wrapping_mul(2_654_435_761)).to_le_bytes()).collect();
+    assert_eq!(name(good(&incompressible, now()).as_bytes()), "ErrRecordValueTooLarge");
+    assert_eq!(name(good(b"v", now() + 1000).as_bytes()), "ErrRecordViolatesSpecialRelativity");
+    let few = record(&alice, RecordType::Datum, b"v", &[], &links[..2], now());
+    assert_eq!(name(few.as_bytes()), "ErrRecordInsufficientLinks");
+    let usurper = record(&alice, RecordType::Genesis, b"{}", &[], &links, now());
+    assert_eq!(name(usurper.as_bytes()), "ErrRecordProhibited");
+    let mut forged = good(b"v", now()).as_bytes().to_vec();
+    *forged.last_mut().unwrap() ^= 1;
+    assert_eq!(name(&forged), "ErrRecordOwnerSignatureCheckFailed");
+    let refused: u64 = node.counters().records_refused.iter().map(|(_, n)| n).sum();
+    assert_eq!(refused, 6);
+
+    // A duplicate is a success; a record with unknown links waits, and nobody sees it.
+    let record_good = good(b"seen", now());
+    node.post(record_good.as_bytes()).unwrap();
+    node.post(record_good.as_bytes()).unwrap();
+    let unknown = [Hash([1; 32]), Hash([2; 32]), Hash([3; 32])];
+    let waits = record(&alice, RecordType::Datum, b"waits", &[(b"m", 0)], &unknown, now());
+    node.post(waits.as_bytes()).unwrap();
+    assert_eq!(ask(&node, "m", &[]), Vec::<Vec<String>>::new());
+    assert_eq!(node.status().unwrap().pending_count, 1);
+    assert!(node.record(&waits.hash()).unwrap().is_some(), "by hash it is served");
+    assert!(!node.pulse(&[0; 11], PULSE_MINUTES_MAX).unwrap().accepted);
+    assert!(!node.pulse(b"junk", PULSE_MINUTES_MAX).unwrap().accepted);
+}
+
+#[test]
+fn watching_goes_on_from_any_index() {
+    let home = tempfile::tempdir().unwrap();
+    let node = open(home.path());
+    let alice = owner("alice");
+    for i in 0..5u64 {
+        node.make_record(&make(&alice, "seen", i, &format!("v{i}"), now()), &GO_ON).unwrap();
+        node.make_record(&make(&alice, "unseen", i, "x", now()), &GO_ON).unwrap();
+    }
+    let range = QueryRange { name: b"seen".as_slice().into(), range: vec![0, 100], ..QueryRange::default() };
+    let plan = node.watch_plan(&Query { ranges: vec![range], ..Query::default() }).unwrap();
+    let (first, next) = node.watch_since(&plan, 0, 2).unwrap();
+    assert_eq!(first.len(), 2);
+    let (rest, end) = node.watch_since(&plan, next, 100).unwrap();
+    assert_eq!(end, node.linked());
+    let values: Vec<_> = first.iter().chain(&rest).map(|(_, r)| r.value.0.clone()).collect();
+    assert_eq!(values, [b"v0", b"v1", b"v2", b"v3", b"v4"]);
+    assert!(first.iter().chain(&rest).is_sorted_by_key(|(index, _)| *index));
+}
+
+#[test]
+fn outside_of_local_test_mode_work_is_needed_and_done() {
+    let home = tempfile::tempdir().unwrap();
+    let config = NodeConfig { home: home.path().to_owned(), genesis: genesis(), local_test: false };
+    let (node, _) = Node::open(config, |_| {}).unwrap();
+    let alice = owner("alice");
+    let links = node.links(None).unwrap();
+    let lazy = record(&alice, RecordType::Datum, b"v", &[(b"n", 0)], &links, now());
+    assert_eq!(node.post(lazy.as_bytes()).unwrap_err().name, "ErrRecordInsufficientWork");
+    let stop = AtomicBool::new(true);
+    let stopped = node.make_record(&make(&alice, "n", 0, "v", now()), &stop).unwrap_err();
+    assert_eq!(stopped.name, "ErrWharrgarblFailed");
+    let made = node.make_record(&make(&alice, "n", 0, "v", now()), &GO_ON).unwrap();
+    let record = made.record.unwrap().to_record().unwrap();
+    assert!(record.work().unwrap().difficulty() >= lf_proto::work::cost(record.billable_bytes()));
+    assert_eq!(ask(&node, "n", &[]), [["v"]]);
+}
