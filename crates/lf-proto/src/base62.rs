@@ -129,6 +129,7 @@ pub fn decode_exact<const N: usize>(text: &str) -> Result<[u8; N], Base62Error> 
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
 

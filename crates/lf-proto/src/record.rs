@@ -250,7 +250,7 @@ fn signed_digest(work_hash: &[u8; 48], work: Option<&Work>) -> [u8; 48] {
     h.update(work_hash);
     match work {
         Some(work) => {
-            h.update(&work.0);
+            h.update(work.0);
             h.update([WORK_WHARRGARBL]);
         }
         None => h.update([WORK_NONE]),
@@ -501,7 +501,7 @@ impl Record {
             timestamp: self.timestamp,
             pulse_token: self.pulse_token,
             selectors: self.selectors.clone(),
-            work: self.work.clone(),
+            work: self.work,
             signature: self.signature.clone(),
         }
         .assemble()
