@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use lf_proto::comment::Comment;
-use lf_proto::genesis::{self, GenesisParameters};
+use lf_proto::genesis::{self, Genesis, GenesisParameters};
 use lf_proto::hash::Hash;
 use lf_proto::masking;
 use lf_proto::owner::OwnerPublic;
@@ -19,6 +19,10 @@ use crate::rows::{
     Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, SelectorRow, Standing, key,
 };
 use crate::txn::Txn;
+
+/// Comments on records that are not stored, at most. Beyond it further ones are not kept: whoever pays for that many
+/// commentary records about nothing cannot fill the disk with more.
+const COMMENTS_WAITING_MAX: u64 = 1_000_000;
 
 /// Changes beyond this many are committed before more records are linked.
 const CHANGES_MAX: usize = 20_000;
@@ -33,6 +37,9 @@ pub enum IndexError {
     /// A row does not read back.
     #[error(transparent)]
     Row(#[from] RowError),
+    /// A record could not be read back from the log while it was being linked.
+    #[error("cannot read the log: {0}")]
+    Log(String),
     /// There are as many linked records as an index can number.
     #[error("the index is full: it numbers at most 2^32 - 1 records")]
     Full,
@@ -43,14 +50,22 @@ pub enum IndexError {
 pub(crate) struct Network {
     pub(crate) owner: OwnerPublic,
     pub(crate) parameters: GenesisParameters,
-    /// Timestamp of the last amendment applied, or of the first genesis record.
-    pub(crate) amended: u64,
+    /// Timestamp and hash of the last amendment applied. The hash decides between equal timestamps, so that the
+    /// outcome does not depend on the order of arrival.
+    pub(crate) amended: (u64, Hash),
 }
 
 impl Network {
+    /// The network as its genesis says.
+    pub(crate) fn new(genesis: &Genesis) -> Self {
+        let first = &genesis.records()[0];
+        let amended = (first.timestamp(), Hash([0xff; 32]));
+        Network { owner: *first.owner(), parameters: genesis.parameters().clone(), amended }
+    }
+
     /// Applies a linked genesis record if it is a newer amendment by the network's owner.
     pub(crate) fn amend(&mut self, record: &Record) {
-        let newer = record.timestamp() > self.amended;
+        let newer = (record.timestamp(), record.hash()) > self.amended;
         let by_owner = *record.owner() == self.owner;
         if record.record_type() != RecordType::Genesis
             || !by_owner
@@ -61,8 +76,8 @@ impl Network {
         }
         // Not parameters, or not masked with the empty key: a genesis record without meaning.
         let Ok(text) = genesis::plain_value(record) else { return };
-        if self.parameters.amend(&text).is_ok() {
-            self.amended = record.timestamp();
+        if !text.is_empty() && self.parameters.amend(&text).is_ok() {
+            self.amended = (record.timestamp(), record.hash());
         }
     }
 }
@@ -103,7 +118,7 @@ pub(crate) fn row_of(
         record_type: record.record_type(),
         work_verified,
         temporal_violation: false,
-        difficulty: record.work().map(|w| w.difficulty()),
+        difficulty: record.work().map(lf_proto::work::Work::difficulty),
         billable_bytes: record.billable_bytes() as u32,
         pulse_token: record.pulse_token(),
         score: record.score(),
@@ -115,8 +130,8 @@ pub(crate) fn row_of(
     }
 }
 
-/// Reads records back from the log while they are being linked.
-pub(crate) type ReadRecord<'a> = &'a dyn Fn(u64) -> Option<Record>;
+/// Reads records back from the log while they are being linked; `None` for one that is damaged.
+pub(crate) type ReadRecord<'a> = &'a dyn Fn(u64) -> Result<Option<Record>, IndexError>;
 
 /// One batch of changes to the index.
 pub(crate) struct Applier<'a> {
@@ -187,8 +202,9 @@ impl<'a> Applier<'a> {
         if missing == 0 {
             self.ready.push_back((hash, Some(pending)));
         } else {
-            self.txn.put(key::pending(&hash), pending.encode());
             self.meta.pending += 1;
+            self.meta.pending_bytes += u64::from(pending.row.bytes);
+            self.txn.put(key::pending(&hash), pending.encode());
         }
         Ok(())
     }
@@ -216,16 +232,20 @@ impl<'a> Applier<'a> {
                     let key = key::pending(&hash);
                     let row = self.txn.get(&key)?.ok_or(RowError('p'))?;
                     self.txn.remove(key);
+                    let pending = PendingRow::decode(&row)?;
                     self.meta.pending = self.meta.pending.saturating_sub(1);
-                    PendingRow::decode(&row)?
+                    self.meta.pending_bytes =
+                        self.meta.pending_bytes.saturating_sub(u64::from(pending.row.bytes));
+                    pending
                 }
             };
             self.link(pending)?;
         }
         for (order, (hash, pending)) in std::mem::take(&mut self.ready).into_iter().enumerate() {
             if let Some(pending) = pending {
-                self.txn.put(key::pending(&hash), pending.encode());
                 self.meta.pending += 1;
+                self.meta.pending_bytes += u64::from(pending.row.bytes);
+                self.txn.put(key::pending(&hash), pending.encode());
             }
             self.txn.put(key::ready(order as u64), hash.0.to_vec());
             self.meta.ready += 1;
@@ -295,6 +315,9 @@ impl<'a> Applier<'a> {
 
     /// Tells the records that wait for this one.
     fn wake(&mut self, hash: &Hash) -> Result<(), IndexError> {
+        if self.meta.pending == 0 {
+            return Ok(()); // The usual case, and it saves a search.
+        }
         for (key, _) in self.txn.prefix(&key::waiting_for(hash))? {
             let waiting: [u8; 32] =
                 key.get(33..).unwrap_or_default().try_into().map_err(|_| RowError('w'))?;
@@ -315,12 +338,12 @@ impl<'a> Applier<'a> {
     fn handle_special(&mut self, row: &Row) -> Result<(), IndexError> {
         match row.record_type {
             RecordType::Genesis => {
-                if let Some(record) = (self.read_record)(row.position) {
+                if let Some(record) = (self.read_record)(row.position)? {
                     self.network.amend(&record);
                 }
             }
             RecordType::Commentary => {
-                if let Some(record) = (self.read_record)(row.position) {
+                if let Some(record) = (self.read_record)(row.position)? {
                     self.index_comments(&record)?;
                 }
             }
@@ -355,7 +378,7 @@ impl<'a> Applier<'a> {
                 Some(row) => self.txn.put(key::comment(&row.id, &row.owner, record.owner()), Vec::new()),
                 None => {
                     let key = key::comment_waiting(&subject, record.owner());
-                    if self.txn.get(&key)?.is_none() {
+                    if self.meta.comments_waiting < COMMENTS_WAITING_MAX && self.txn.get(&key)?.is_none() {
                         self.txn.put(key, Vec::new());
                         self.meta.comments_waiting += 1;
                     }

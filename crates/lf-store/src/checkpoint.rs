@@ -4,6 +4,8 @@
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
+use lf_proto::hash::Hash;
+
 use crate::storage::{Storage, StorageFile, read_full_at};
 use crate::tips::Tips;
 use crate::view::Graph;
@@ -12,12 +14,28 @@ use crate::weights::Weights;
 const FILE: &str = "graph.checkpoint";
 const FILE_NEW: &str = "graph.checkpoint.new";
 const MAGIC: [u8; 8] = *b"LFgraph1";
-/// magic, log id, number of records, CRC-32 of the linker counts.
-const HEADER_BYTES: usize = 8 + 16 + 4 + 4;
+/// magic, log id, number of records, hash of the last of them, CRC-32 of the linker counts, CRC-32 of all before.
+const HEADER_BYTES: usize = 8 + 16 + 4 + 32 + 4 + 4;
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// Writes the graph's checkpoint and makes it durable.
-pub(crate) fn write(storage: &dyn Storage, log_id: &[u8; 16], graph: &Graph) -> io::Result<()> {
+/// A checkpoint as read.
+pub(crate) struct Checkpoint {
+    pub(crate) graph: Graph,
+    /// The hash of the last record in it. An index that numbers records differently has another one there.
+    pub(crate) last: Hash,
+}
+
+/// Removes the checkpoint. An index that is made anew may number its records differently, so this comes first.
+pub(crate) fn remove(storage: &dyn Storage) -> io::Result<()> {
+    match storage.remove(FILE) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(e),
+        Ok(()) => storage.sync_directory(""),
+    }
+}
+
+/// Writes the graph's checkpoint and makes it durable. `last`: the hash of its last record.
+pub(crate) fn write(storage: &dyn Storage, log_id: &[u8; 16], last: &Hash, graph: &Graph) -> io::Result<()> {
     match storage.remove(FILE_NEW) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         _ => {}
@@ -25,10 +43,14 @@ pub(crate) fn write(storage: &dyn Storage, log_id: &[u8; 16], graph: &Graph) -> 
     let file = storage.create(FILE_NEW)?;
     let mut out = io::BufWriter::with_capacity(BUFFER_BYTES, Appender { file: Arc::clone(&file), at: 0 });
     let linkers = graph.tips.linkers();
-    out.write_all(&MAGIC)?;
-    out.write_all(log_id)?;
-    out.write_all(&(linkers.len() as u32).to_be_bytes())?;
-    out.write_all(&crc32fast::hash(linkers).to_be_bytes())?;
+    let mut header = Vec::with_capacity(HEADER_BYTES);
+    header.extend_from_slice(&MAGIC);
+    header.extend_from_slice(log_id);
+    header.extend_from_slice(&(linkers.len() as u32).to_be_bytes());
+    header.extend_from_slice(&last.0);
+    header.extend_from_slice(&crc32fast::hash(linkers).to_be_bytes());
+    header.extend_from_slice(&crc32fast::hash(&header).to_be_bytes());
+    out.write_all(&header)?;
     out.write_all(linkers)?;
     graph.weights.write_checkpoint(&mut out)?;
     out.flush()?;
@@ -38,7 +60,7 @@ pub(crate) fn write(storage: &dyn Storage, log_id: &[u8; 16], graph: &Graph) -> 
 }
 
 /// Reads the checkpoint; `None` if there is none, or one of another log.
-pub(crate) fn read(storage: &dyn Storage, log_id: &[u8; 16]) -> Result<Option<Graph>, String> {
+pub(crate) fn read(storage: &dyn Storage, log_id: &[u8; 16]) -> Result<Option<Checkpoint>, String> {
     let file = match storage.open(FILE) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -48,13 +70,20 @@ pub(crate) fn read(storage: &dyn Storage, log_id: &[u8; 16]) -> Result<Option<Gr
     let mut input = io::BufReader::with_capacity(BUFFER_BYTES, Sequential { file, at: 0 });
     let mut header = [0u8; HEADER_BYTES];
     input.read_exact(&mut header).map_err(|e| e.to_string())?;
-    let (magic, rest) = header.split_at(8);
-    let (id, rest) = rest.split_at(16);
-    let number = |bytes: &[u8]| bytes.iter().fold(0u32, |n, b| n << 8 | u32::from(*b));
-    let (count, crc) = (number(&rest[..4]), number(&rest[4..]));
+    let (checked, crc) = header.split_at(HEADER_BYTES - 4);
+    let (magic, rest) = checked.split_at(8);
     if magic != MAGIC {
         return Err("unknown format".to_owned());
     }
+    if crc32fast::hash(checked).to_be_bytes() != crc {
+        return Err("wrong checksum".to_owned());
+    }
+    let (id, rest) = rest.split_at(16);
+    let number = |bytes: &[u8]| bytes.iter().fold(0u32, |n, b| n << 8 | u32::from(*b));
+    let (count, rest) = (number(&rest[..4]), &rest[4..]);
+    let (last, crc) = rest.split_at(32);
+    let crc = number(crc);
+    let last = Hash(last.try_into().map_err(|_| "truncated".to_owned())?);
     if id != log_id {
         return Ok(None);
     }
@@ -70,7 +99,7 @@ pub(crate) fn read(storage: &dyn Storage, log_id: &[u8; 16]) -> Result<Option<Gr
     if weights.len() != count {
         return Err("its parts do not fit together".to_owned());
     }
-    Ok(Some(Graph { weights, tips: Tips::restore(linkers) }))
+    Ok(Some(Checkpoint { graph: Graph { weights, tips: Tips::restore(linkers) }, last }))
 }
 
 /// Writes a storage file from its start.

@@ -5,20 +5,88 @@
 //! tests and is the model that the disk engine is compared with.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fmt::Debug;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
+/// What an engine's failure means for the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineErrorKind {
+    /// What is stored does not read back: the index must be made again.
+    Damaged,
+    /// No space is left.
+    DiskFull,
+    /// Somebody else has it open, or a view of it is still in use.
+    InUse,
+    /// It takes no more writes until it is opened again.
+    Stopped,
+    /// The system refuses, whatever is stored.
+    Refused,
+}
+
 /// The engine failed: the disk's fault. The log is not concerned.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("index engine: {0}")]
-pub struct EngineError(String);
+#[error("index engine: {text}")]
+pub struct EngineError {
+    kind: EngineErrorKind,
+    text: String,
+}
+
+impl EngineError {
+    /// A failure with what an engine says about it.
+    pub fn new(kind: EngineErrorKind, text: impl Into<String>) -> Self {
+        EngineError { kind, text: text.into() }
+    }
+
+    /// What it means.
+    pub fn kind(&self) -> EngineErrorKind {
+        self.kind
+    }
+
+    fn of_io(e: &io::Error) -> Self {
+        use io::ErrorKind as K;
+        let kind = match e.kind() {
+            K::StorageFull | K::QuotaExceeded | K::FileTooLarge => EngineErrorKind::DiskFull,
+            K::PermissionDenied | K::ReadOnlyFilesystem | K::OutOfMemory => EngineErrorKind::Refused,
+            // Too many open files, for the process or the system, have no name of their own.
+            _ if matches!(e.raw_os_error(), Some(23 | 24)) => EngineErrorKind::Refused,
+            _ => EngineErrorKind::Damaged,
+        };
+        EngineError::new(kind, e.to_string())
+    }
+}
 
 impl From<fjall::Error> for EngineError {
     fn from(e: fjall::Error) -> Self {
-        EngineError(e.to_string())
+        match &e {
+            fjall::Error::Io(io) => EngineError::of_io(io),
+            fjall::Error::Storage(fjall::LsmError::Io(io)) => EngineError::of_io(io),
+            fjall::Error::Locked => EngineError::new(EngineErrorKind::InUse, "already open"),
+            fjall::Error::Poisoned => {
+                EngineError::new(EngineErrorKind::Stopped, "stopped after a failed write")
+            }
+            _ => EngineError::new(EngineErrorKind::Damaged, e.to_string()),
+        }
     }
+}
+
+/// Where an index lives, whatever its engine.
+pub trait EnginePlace: Send + Sync + Debug {
+    /// Opens the index, or makes an empty one.
+    ///
+    /// # Errors
+    /// The index is damaged, or the system refuses.
+    fn open(&self) -> Result<Arc<dyn Engine>, EngineError>;
+
+    /// Removes the index, so that the next [`open`](Self::open) finds none. It is not open.
+    ///
+    /// # Errors
+    /// The system refuses.
+    fn remove(&self) -> Result<(), EngineError>;
 }
 
 /// One key of a batch: a value to put, or `None` to remove it.
@@ -86,6 +154,13 @@ impl DiskEngine {
     /// # Errors
     /// The directory is not usable or damaged; it can be deleted and rebuilt from the log.
     pub fn open(path: &Path) -> Result<Self, EngineError> {
+        // Damaged files may make the engine panic; that is one more kind of damage.
+        catch_unwind(AssertUnwindSafe(|| Self::open_or_panic(path))).unwrap_or_else(|_| {
+            Err(EngineError::new(EngineErrorKind::Damaged, "does not understand its files"))
+        })
+    }
+
+    fn open_or_panic(path: &Path) -> Result<Self, EngineError> {
         let database = Database::builder(path)
             .cache_size(CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES_MAX)
@@ -94,6 +169,100 @@ impl DiskEngine {
         let keyspace = database
             .keyspace("index", || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES_MAX))?;
         Ok(DiskEngine { keyspace, database })
+    }
+}
+
+/// The place of a disk engine: a directory.
+#[derive(Debug, Clone)]
+pub struct DiskPlace(pub PathBuf);
+
+impl DiskPlace {
+    /// What is being removed has another name, so that half of an index is never taken for one.
+    fn removed(&self) -> PathBuf {
+        let mut name = self.0.file_name().unwrap_or_default().to_owned();
+        name.push(".removed");
+        self.0.with_file_name(name)
+    }
+}
+
+fn remove_directory(path: &Path) -> Result<(), EngineError> {
+    match std::fs::remove_dir_all(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotADirectory => std::fs::remove_file(path),
+        other => other,
+    }
+    .or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) })
+    .map_err(|e| {
+        let text = format!("cannot remove {}: {e}", path.display());
+        EngineError::new(EngineErrorKind::Refused, text)
+    })
+}
+
+impl EnginePlace for DiskPlace {
+    fn open(&self) -> Result<Arc<dyn Engine>, EngineError> {
+        remove_directory(&self.removed())?;
+        Ok(Arc::new(DiskEngine::open(&self.0)?))
+    }
+
+    fn remove(&self) -> Result<(), EngineError> {
+        remove_directory(&self.removed())?;
+        match std::fs::rename(&self.0, self.removed()) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(EngineError::new(EngineErrorKind::Refused, e.to_string())),
+            Ok(()) => remove_directory(&self.removed()),
+        }
+    }
+}
+
+/// The place of a memory engine: empty whenever it is opened.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MemoryPlace;
+
+impl EnginePlace for MemoryPlace {
+    fn open(&self) -> Result<Arc<dyn Engine>, EngineError> {
+        Ok(Arc::new(MemoryEngine::default()))
+    }
+
+    fn remove(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+}
+
+/// Stands in for an engine that is closed for a moment: everything fails, nothing is answered wrongly.
+pub(crate) struct ClosedEngine;
+
+fn closed() -> EngineError {
+    EngineError::new(EngineErrorKind::Stopped, "it is being opened again, try again in a moment")
+}
+
+impl Engine for ClosedEngine {
+    fn snapshot(&self) -> Box<dyn Snapshot> {
+        Box::new(ClosedEngine)
+    }
+
+    fn commit(&self, _: Vec<Change>) -> Result<(), EngineError> {
+        Err(closed())
+    }
+
+    fn persist(&self) -> Result<(), EngineError> {
+        Err(closed())
+    }
+
+    fn bytes(&self) -> u64 {
+        0
+    }
+
+    fn compact(&self) -> Result<(), EngineError> {
+        Err(closed())
+    }
+}
+
+impl Snapshot for ClosedEngine {
+    fn get(&self, _: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        Err(closed())
+    }
+
+    fn range<'a>(&'a self, _: &[u8], _: &[u8]) -> Pairs<'a> {
+        Box::new(std::iter::once(Err(closed())))
     }
 }
 
@@ -138,6 +307,9 @@ impl Snapshot for DiskSnapshot {
     }
 
     fn range<'a>(&'a self, first: &[u8], last: &[u8]) -> Pairs<'a> {
+        if first > last {
+            return Box::new(std::iter::empty());
+        }
         let range = self.snapshot.range(&self.keyspace, first.to_vec()..=last.to_vec());
         Box::new(range.map(|guard| {
             let (key, value) = guard.into_inner()?;
@@ -154,11 +326,11 @@ pub struct MemoryEngine {
 
 impl Engine for MemoryEngine {
     fn snapshot(&self) -> Box<dyn Snapshot> {
-        Box::new(MemorySnapshot(self.map.read().unwrap_or_else(|e| e.into_inner()).clone()))
+        Box::new(MemorySnapshot(self.map.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()))
     }
 
     fn commit(&self, changes: Vec<Change>) -> Result<(), EngineError> {
-        let mut map = self.map.write().unwrap_or_else(|e| e.into_inner());
+        let mut map = self.map.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         let map = Arc::make_mut(&mut map);
         for (key, value) in changes {
             match value {
@@ -174,7 +346,7 @@ impl Engine for MemoryEngine {
     }
 
     fn bytes(&self) -> u64 {
-        let map = self.map.read().unwrap_or_else(|e| e.into_inner());
+        let map = self.map.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         map.iter().map(|(k, v)| (k.len() + v.len()) as u64).sum()
     }
 

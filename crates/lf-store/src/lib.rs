@@ -20,7 +20,8 @@ mod writer;
 pub use apply::{IndexError, Stored};
 pub use rows::{OwnerTotals, Row, RowError, SelectorRow};
 pub use store::{
-    Applied, FREE_BYTES_MIN, IndexPlace, OpenReport, Put, PutOutcome, Store, StoreError, StoreOptions,
+    Applied, FREE_BYTES_MIN, IndexPlace, OpenReport, PENDING_BYTES_MAX, PENDING_RECORDS_MAX, Put, PutOutcome,
+    Store, StoreError, StoreOptions,
 };
 pub use view::{
     REPUTATION_COLLISION, REPUTATION_GOOD, REPUTATION_TEMPORAL_VIOLATION, StoreReader, Totals, View,

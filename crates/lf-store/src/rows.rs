@@ -333,6 +333,8 @@ pub(crate) struct Meta {
     pub(crate) linked_bytes: u64,
     /// Records that wait for links.
     pub(crate) pending: u64,
+    /// Their bytes.
+    pub(crate) pending_bytes: u64,
     /// Comments whose subject is not stored.
     pub(crate) comments_waiting: u64,
     /// Records ready to be linked that the last batch left over.
@@ -346,6 +348,7 @@ impl Meta {
         out.extend_from_slice(&self.linked.to_be_bytes());
         out.extend_from_slice(&self.linked_bytes.to_be_bytes());
         out.extend_from_slice(&self.pending.to_be_bytes());
+        out.extend_from_slice(&self.pending_bytes.to_be_bytes());
         out.extend_from_slice(&self.comments_waiting.to_be_bytes());
         out.extend_from_slice(&self.ready.to_be_bytes());
         out.extend_from_slice(&self.log_id);
@@ -363,6 +366,7 @@ impl Meta {
                 linked: c.u32()?,
                 linked_bytes: c.u64()?,
                 pending: c.u64()?,
+                pending_bytes: c.u64()?,
                 comments_waiting: c.u64()?,
                 ready: c.u64()?,
                 log_id: c.array()?,

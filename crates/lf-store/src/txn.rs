@@ -31,6 +31,7 @@ impl Txn {
     }
 
     /// All pairs whose key begins with `prefix`, ascending.
+    #[allow(clippy::type_complexity)]
     pub(crate) fn prefix(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, EngineError> {
         let last = prefix_last(prefix);
         let mut merged: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();

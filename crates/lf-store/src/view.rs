@@ -67,7 +67,7 @@ impl StoreReader {
         // The horizon first: rows that the snapshot has beyond it do not have their weights yet.
         let horizon = read(&self.shared.graph).weights.len();
         let snapshot = read(&self.shared.engine).snapshot();
-        View { snapshot, shared: Arc::clone(&self.shared), horizon }
+        View::new(snapshot, Arc::clone(&self.shared), horizon)
     }
 
     /// The network's current parameters.
@@ -114,6 +114,10 @@ pub struct View {
 }
 
 impl View {
+    pub(crate) fn new(snapshot: Box<dyn Snapshot>, shared: Arc<Shared>, horizon: u32) -> Self {
+        View { snapshot, shared, horizon }
+    }
+
     /// The number of linked records this view shows: indexes are below it.
     pub fn linked(&self) -> u32 {
         self.horizon

@@ -163,8 +163,10 @@ fn run(
                 on_linked(linked);
             }
         }
-        if let Err(e) = store.checkpoint_if_due() {
-            tracing::warn!("{e}");
+        match store.mend().and_then(|()| store.checkpoint_if_due()) {
+            // Whoever writes is told; said here it would be said twice a second.
+            Ok(_) | Err(StoreError::DiskFull { .. }) => {}
+            Err(e) => tracing::warn!("{e}"),
         }
     }
     store.close()
@@ -187,6 +189,19 @@ fn store_jobs(store: &mut Store, mut jobs: Vec<Job>) -> Range<u32> {
                 (job.reply)(Ok(answer));
             }
             applied.linked
+        }
+        // One job with records that would have to wait must not keep the others from being stored.
+        Err(StoreError::PendingFull { .. }) if jobs.len() > 1 => {
+            let mut linked: Option<Range<u32>> = None;
+            let mut puts = puts.into_iter();
+            for (mut job, count) in jobs.into_iter().zip(counts) {
+                job.puts = puts.by_ref().take(count).collect();
+                let new = store_jobs(store, vec![job]);
+                if !new.is_empty() {
+                    linked = Some(linked.map_or(new.start, |l| l.start)..new.end);
+                }
+            }
+            linked.unwrap_or(0..0)
         }
         Err(e) => {
             tracing::error!("{e}");

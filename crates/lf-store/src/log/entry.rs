@@ -21,7 +21,7 @@ pub(super) const MARK_OPENED: u16 = 2;
 pub enum EntryKind {
     /// 1: a record, exactly as on the wire.
     Record,
-    /// 2: a pulse, exactly as on the wire.
+    /// 2: a pulse: its token (8 bytes, big-endian) and the 11 bytes it has on the wire.
     Pulse,
     /// 3: a durable fact of the store's own.
     Event,
