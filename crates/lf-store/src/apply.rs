@@ -144,23 +144,8 @@ pub(crate) struct Applier<'a> {
 }
 
 impl<'a> Applier<'a> {
-    pub(crate) fn new(
-        txn: Txn,
-        meta: Meta,
-        network: &'a mut Network,
-        read_record: ReadRecord<'a>,
-    ) -> Result<Self, IndexError> {
-        let mut applier =
-            Applier { txn, meta, network, newly_linked: Vec::new(), ready: VecDeque::new(), read_record };
-        if applier.meta.ready > 0 {
-            for (key, hash) in applier.txn.prefix(&key::ready_all())? {
-                let hash: [u8; 32] = hash.try_into().map_err(|_| RowError('q'))?;
-                applier.ready.push_back((Hash(hash), None));
-                applier.txn.remove(key);
-            }
-            applier.meta.ready = 0;
-        }
-        Ok(applier)
+    pub(crate) fn new(txn: Txn, meta: Meta, network: &'a mut Network, read_record: ReadRecord<'a>) -> Self {
+        Applier { txn, meta, network, newly_linked: Vec::new(), ready: VecDeque::new(), read_record }
     }
 
     pub(crate) fn standing(&self, hash: &Hash) -> Result<Option<Standing>, IndexError> {
@@ -222,35 +207,45 @@ impl<'a> Applier<'a> {
     }
 
     /// Links records that are ready, in order, until none is left or the batch is large; then what is left is put
-    /// down for the next batch.
+    /// down for the next batch, behind what an earlier one put down.
     pub(crate) fn link_ready(&mut self) -> Result<(), IndexError> {
         while !self.is_large() {
-            let Some((hash, pending)) = self.ready.pop_front() else { return Ok(()) };
-            let pending = match pending {
-                Some(pending) => pending,
-                None => {
-                    let key = key::pending(&hash);
-                    let row = self.txn.get(&key)?.ok_or(RowError('p'))?;
-                    self.txn.remove(key);
-                    let pending = PendingRow::decode(&row)?;
-                    self.meta.pending = self.meta.pending.saturating_sub(1);
-                    self.meta.pending_bytes =
-                        self.meta.pending_bytes.saturating_sub(u64::from(pending.row.bytes));
-                    pending
+            let pending = if self.meta.ready > 0 {
+                let key = key::ready(self.meta.ready_first);
+                let hash =
+                    self.txn.get(&key)?.and_then(|v| <[u8; 32]>::try_from(v).ok()).ok_or(RowError('q'))?;
+                self.txn.remove(key);
+                self.meta.ready_first += 1;
+                self.meta.ready -= 1;
+                self.take_pending(&Hash(hash))?
+            } else {
+                match self.ready.pop_front() {
+                    Some((_, Some(pending))) => pending,
+                    Some((hash, None)) => self.take_pending(&hash)?,
+                    None => return Ok(()),
                 }
             };
             self.link(pending)?;
         }
-        for (order, (hash, pending)) in std::mem::take(&mut self.ready).into_iter().enumerate() {
+        for (hash, pending) in std::mem::take(&mut self.ready) {
             if let Some(pending) = pending {
                 self.meta.pending += 1;
                 self.meta.pending_bytes += u64::from(pending.row.bytes);
                 self.txn.put(key::pending(&hash), pending.encode());
             }
-            self.txn.put(key::ready(order as u64), hash.0.to_vec());
+            self.txn.put(key::ready(self.meta.ready_first + self.meta.ready), hash.0.to_vec());
             self.meta.ready += 1;
         }
         Ok(())
+    }
+
+    fn take_pending(&mut self, hash: &Hash) -> Result<PendingRow, IndexError> {
+        let key = key::pending(hash);
+        let pending = PendingRow::decode(&self.txn.get(&key)?.ok_or(RowError('p'))?)?;
+        self.txn.remove(key);
+        self.meta.pending = self.meta.pending.saturating_sub(1);
+        self.meta.pending_bytes = self.meta.pending_bytes.saturating_sub(u64::from(pending.row.bytes));
+        Ok(pending)
     }
 
     /// Whether records are still waiting to be linked in a next batch.

@@ -339,6 +339,8 @@ pub(crate) struct Meta {
     pub(crate) comments_waiting: u64,
     /// Records ready to be linked that the last batch left over.
     pub(crate) ready: u64,
+    /// The order of the first of them.
+    pub(crate) ready_first: u64,
 }
 
 impl Meta {
@@ -351,6 +353,7 @@ impl Meta {
         out.extend_from_slice(&self.pending_bytes.to_be_bytes());
         out.extend_from_slice(&self.comments_waiting.to_be_bytes());
         out.extend_from_slice(&self.ready.to_be_bytes());
+        out.extend_from_slice(&self.ready_first.to_be_bytes());
         out.extend_from_slice(&self.log_id);
         out
     }
@@ -369,6 +372,7 @@ impl Meta {
                 pending_bytes: c.u64()?,
                 comments_waiting: c.u64()?,
                 ready: c.u64()?,
+                ready_first: c.u64()?,
                 log_id: c.array()?,
             })
         };
@@ -420,10 +424,6 @@ pub(crate) mod key {
     /// `q` order: records ready to be linked that a crash or a bound left over.
     pub(crate) fn ready(order: u64) -> Vec<u8> {
         join(b'q', &[&order.to_be_bytes()])
-    }
-
-    pub(crate) fn ready_all() -> Vec<u8> {
-        vec![b'q']
     }
 
     /// `s` position ‖ key ‖ index: linked records by selector.

@@ -636,7 +636,7 @@ impl Store {
         let mut done = false;
         while !done {
             let txn = Txn::new(engine.snapshot());
-            let mut applier = Applier::new(txn, self.meta, &mut network, &read_record)?;
+            let mut applier = Applier::new(txn, self.meta, &mut network, &read_record);
             applier.link_ready()?;
             while !applier.is_large() {
                 match entries.next() {
