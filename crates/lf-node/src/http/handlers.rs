@@ -1,0 +1,157 @@
+//! The endpoints' handlers: text in, one call of the node, JSON or bytes out. They run on threads that may block.
+
+use std::net::IpAddr;
+
+use base64::Engine as _;
+use lf_proto::api::{MakeRecord, Peer, Query, RecordJson};
+use lf_proto::hash::Hash;
+use lf_proto::owner::OwnerPublic;
+use lf_proto::pulse::{PULSE_MINUTES_MAX, Pulse};
+use lf_proto::record::{LINKS_MAX, Record};
+use serde::de::DeserializeOwned;
+
+use super::Context;
+use super::dispatch::{Call, no_such};
+use super::reply::Reply;
+use crate::{Failure, metrics};
+
+/// What checking one pulse may cost, in hash steps: two of the longest chains there are, about 16 ms.
+const PULSE_STEPS_MAX: u32 = 2 * PULSE_MINUTES_MAX;
+
+/// Reads a JSON body.
+pub(super) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Failure> {
+    lf_proto::json::from_slice(text)
+        .map_err(|e| Failure::bad_request("ErrInvalidObject", format!("invalid or malformed payload: {e}")))
+}
+
+/// The first query parameter of this name.
+pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
+    form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+fn body(call: &Call) -> &[u8] {
+    call.body.as_ref().map_or(&[], |body| body.as_slice())
+}
+
+pub(super) fn query(context: &Context, call: &Call) -> Result<Reply, Failure> {
+    let query: Query = parse(body(call))?;
+    Reply::json(&context.node.query(&query)?)
+}
+
+pub(super) fn post(context: &Context, call: &Call) -> Result<Reply, Failure> {
+    let record = context.node.post(body(call))?;
+    Reply::json(&RecordJson::from(&record))
+}
+
+pub(super) fn pulse(context: &Context, call: &Call) -> Result<Reply, Failure> {
+    let given = body(call);
+    let Some(bytes) = given.get(..Pulse::BYTES) else {
+        let message = format!("a pulse has {} bytes, the body has {}", Pulse::BYTES, given.len());
+        return Err(Failure::bad_request("ErrInvalidParameter", message));
+    };
+    let mut made = context.node.pulse(bytes, PULSE_STEPS_MAX)?;
+    if made.pulse.is_empty() {
+        made.pulse = base64::engine::general_purpose::STANDARD.encode(bytes);
+    }
+    Reply::json(&made)
+}
+
+pub(super) fn make_record(context: &Context, call: &Call) -> Result<Reply, Failure> {
+    let request: MakeRecord = parse(body(call))?;
+    Reply::json(&context.node.make_record(&request, &call.cancel)?)
+}
+
+pub(super) fn make_pulse(context: &Context, call: &Call) -> Result<Reply, Failure> {
+    let request: MakeRecord = parse(body(call))?;
+    Reply::json(&context.node.make_pulse(&request, &call.cancel)?)
+}
+
+pub(super) fn connect(_: &Context, call: &Call) -> Result<Reply, Failure> {
+    let peer: Peer = parse(body(call))?;
+    // Nothing to connect yet, as without an address at all; but a wrong one is told.
+    if !peer.ip.is_empty() && peer.ip.parse::<IpAddr>().is_err() {
+        let message = format!("invalid or malformed payload: invalid IP address: {:.100}", peer.ip);
+        return Err(Failure::bad_request("ErrInvalidParameter", message));
+    }
+    Ok(Reply::Full { content_type: super::reply::JSON, body: Vec::new() })
+}
+
+fn find_record(context: &Context, call: &Call) -> Result<Record, Failure> {
+    // What is no hash is the hash of no record.
+    let hash: Hash = call.param.parse().map_err(|_| no_such(&call.path))?;
+    context.node.record(&hash)?.ok_or_else(|| Failure { name: "ErrRecordNotFound", ..no_such(&call.path) })
+}
+
+pub(super) fn record(context: &Context, call: &Call) -> Result<Reply, Failure> {
+    Reply::json(&RecordJson::from(&find_record(context, call)?))
+}
+
+pub(super) fn record_raw(context: &Context, call: &Call) -> Result<Reply, Failure> {
+    Ok(Reply::octets(find_record(context, call)?.as_bytes().to_vec()))
+}
+
+pub(super) fn links(context: &Context, call: &Call) -> Result<Reply, Failure> {
+    let count = links_count(parameter(&call.query, "count").as_deref());
+    let links = context.node.links(count)?;
+    Ok(Reply::octets(links.iter().flat_map(|hash| *hash.as_bytes()).collect()))
+}
+
+/// How many links `count` asks for: none or empty is the default, what is no number above 0 is 1, 15 at most.
+fn links_count(text: Option<&str>) -> Option<usize> {
+    let text = text.filter(|text| !text.is_empty())?;
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    // Digits that are too many for a number are surely more than 15.
+    let number = if digits { text.parse::<usize>().unwrap_or(LINKS_MAX) } else { 1 };
+    Some(number.clamp(1, LINKS_MAX))
+}
+
+pub(super) fn status(context: &Context, _: &Call) -> Result<Reply, Failure> {
+    let mut status = context.node.status()?;
+    status.identity = context.identity.clone();
+    Reply::json(&status)
+}
+
+pub(super) fn owner(context: &Context, call: &Call) -> Result<Reply, Failure> {
+    if call.param.len() < 2 || !call.param.starts_with('@') {
+        return Err(no_such(&call.path));
+    }
+    let owner: OwnerPublic = call
+        .param
+        .parse()
+        .map_err(|e| Failure::bad_request("ErrInvalidPublicKey", format!("invalid owner: {e}")))?;
+    Reply::json(&context.node.owner_status(&owner)?)
+}
+
+pub(super) fn dump(context: &Context, _: &Call) -> Result<Reply, Failure> {
+    Ok(Reply::Dump(context.node.dump()))
+}
+
+pub(super) fn metrics(context: &Context, _: &Call) -> Result<Reply, Failure> {
+    let gauges = metrics::Gauges {
+        connections: context.connections.load(std::sync::atomic::Ordering::Relaxed),
+        watchers: context.limits.watchers_max.saturating_sub(context.watchers.available_permits()),
+    };
+    let text = metrics::exposition(&context.node, &context.metrics, &gauges)?;
+    Ok(Reply::Full { content_type: metrics::CONTENT_TYPE, body: text.into_bytes() })
+}
+
+pub(super) fn openapi(_: &Context, _: &Call) -> Result<Reply, Failure> {
+    Reply::json(super::openapi::document())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn count_of_links_is_read_as_the_reference_reads_it() {
+        assert_eq!(links_count(None), None);
+        assert_eq!(links_count(Some("")), None);
+        for (text, count) in [("0", 1), ("1", 1), ("2", 2), ("15", 15), ("16", 15), ("100", 15)] {
+            assert_eq!(links_count(Some(text)), Some(count), "{text}");
+        }
+        for (text, count) in [("-1", 1), ("abc", 1), ("1x", 1), (" 3", 1), ("99999999999999999999", 15)] {
+            assert_eq!(links_count(Some(text)), Some(count), "{text}");
+        }
+    }
+}

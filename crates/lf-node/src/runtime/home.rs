@@ -1,0 +1,122 @@
+//! The home directory, and the lock that keeps a second node out of it.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use lf_proto::genesis::{GENESIS_BYTES_MAX, Genesis};
+
+use super::RunError;
+
+/// A home that is ours while this lives.
+#[derive(Debug)]
+pub(super) struct Home {
+    path: PathBuf,
+    /// Locked. The system gives the lock free when the process ends, however it ends.
+    _lock: File,
+}
+
+impl Home {
+    /// Makes the directory if there is none, and locks it.
+    pub(super) fn open(path: &Path) -> Result<Self, RunError> {
+        let failed = |action, path: &Path| {
+            let path = path.to_owned();
+            move |source| RunError::File { action, path, source }
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make the home", path))?;
+        let pid_path = path.join("lf.pid");
+        loop {
+            let mut file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o644)
+                .open(&pid_path)
+                .map_err(failed("open", &pid_path))?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let mut text = String::new();
+                    let _ = (&mut file).take(32).read_to_string(&mut text);
+                    let pid =
+                        text.trim().parse::<u32>().map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+                    return Err(RunError::Locked { path: path.to_owned(), pid });
+                }
+                Err(TryLockError::Error(source)) => return Err(failed("lock", &pid_path)(source)),
+            }
+            // A node that stops removes the file: the one we locked may be no longer the one that others see.
+            let ours = file.metadata().map_err(failed("read", &pid_path))?.ino();
+            if !std::fs::metadata(&pid_path).is_ok_and(|seen| seen.ino() == ours) {
+                continue;
+            }
+            let write = |file: &mut File| {
+                file.set_len(0)?;
+                file.rewind()?;
+                writeln!(file, "{}", std::process::id())
+            };
+            write(&mut file).map_err(failed("write", &pid_path))?;
+            return Ok(Home { path: path.to_owned(), _lock: file });
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The network of `genesis.lf`, else the built-in one.
+    pub(super) fn genesis(&self) -> Result<Genesis, RunError> {
+        let path = self.path.join("genesis.lf");
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(crate::sol()),
+            Err(source) => return Err(RunError::File { action: "open", path, source }),
+        };
+        let mut bytes = Vec::new();
+        if let Err(source) = file.take(GENESIS_BYTES_MAX as u64 + 1).read_to_end(&mut bytes) {
+            return Err(RunError::File { action: "read", path, source });
+        }
+        Genesis::parse(&bytes).map_err(|source| RunError::Genesis { path, source })
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(self.path.join("lf.pid"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_home_is_one_nodes_at_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a/home");
+        let home = Home::open(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+        let pid_path = path.join("lf.pid");
+        assert_eq!(std::fs::read_to_string(&pid_path).unwrap(), format!("{}\n", std::process::id()));
+        let message = Home::open(&path).unwrap_err().to_string();
+        assert!(message.contains(&format!("pid {}", std::process::id())), "{message}");
+        drop(home);
+        assert!(!pid_path.exists());
+        // What a killed node leaves is no hindrance.
+        std::fs::write(&pid_path, "99999999\n").unwrap();
+        drop(Home::open(&path).unwrap());
+    }
+
+    #[test]
+    fn without_genesis_lf_the_network_is_the_built_in_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::open(directory.path()).unwrap();
+        assert_eq!(home.genesis().unwrap(), crate::sol());
+        std::fs::write(directory.path().join("genesis.lf"), b"junk").unwrap();
+        assert!(matches!(home.genesis(), Err(RunError::Genesis { .. })));
+        std::fs::write(directory.path().join("genesis.lf"), crate::sol().to_bytes()).unwrap();
+        assert_eq!(home.genesis().unwrap(), crate::sol());
+    }
+}

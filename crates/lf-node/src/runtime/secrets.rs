@@ -1,0 +1,113 @@
+//! The node's own secrets: the token that makes a client trusted, and the key that will name the node to its peers.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use lf_proto::base62;
+use lf_proto::blob::Blob;
+use lf_proto::owner::{OwnerSecret, OwnerType};
+use zeroize::Zeroizing;
+
+use super::RunError;
+use crate::http::AuthToken;
+
+/// Shorter tokens could be guessed.
+const TOKEN_CHARS_MIN: usize = 16;
+
+/// Reads `authtoken.secret`, or makes it: 32 random bytes in base62.
+pub(super) fn auth_token(home: &Path) -> Result<AuthToken, RunError> {
+    let path = home.join("authtoken.secret");
+    let text = read_or_make(&path, || {
+        let mut bytes = Zeroizing::new([0; 32]);
+        random(bytes.as_mut_slice())?;
+        Ok(Zeroizing::new(base62::encode(bytes.as_slice()) + "\n"))
+    })?;
+    let text = Zeroizing::new(text.trim().to_owned());
+    if text.len() < TOKEN_CHARS_MIN || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        let problem = format!("it does not hold a token of at least {TOKEN_CHARS_MIN} printable characters");
+        return Err(RunError::Secret { path, problem });
+    }
+    Ok(AuthToken::new(text))
+}
+
+/// Reads `identity-secret.pem`, or makes it: an Ed25519 owner. Returns the public key.
+pub(super) fn identity(home: &Path) -> Result<Blob, RunError> {
+    let path = home.join("identity-secret.pem");
+    let text = read_or_make(&path, || {
+        let mut failure = None;
+        let secret = OwnerSecret::generate(OwnerType::Ed25519, &mut |bytes| {
+            if let Err(e) = random(bytes) {
+                failure = Some(e);
+            }
+        });
+        failure.map_or_else(|| Ok(secret.to_pem()), Err)
+    })?;
+    let secret = OwnerSecret::from_pem(&text);
+    let secret = secret.map_err(|e| RunError::Secret { path, problem: e.to_string() })?;
+    Ok(secret.public().as_bytes().into())
+}
+
+fn random(bytes: &mut [u8]) -> Result<(), RunError> {
+    getrandom::fill(bytes).map_err(|e| RunError::System {
+        action: "get random bytes",
+        source: std::io::Error::other(e.to_string()),
+    })
+}
+
+fn read_or_make(
+    path: &Path,
+    make: impl FnOnce() -> Result<Zeroizing<String>, RunError>,
+) -> Result<Zeroizing<String>, RunError> {
+    let failed = |action| move |source| RunError::File { action, path: path.to_owned(), source };
+    match std::fs::read_to_string(path) {
+        Ok(text) => return Ok(Zeroizing::new(text)),
+        Err(e) if e.kind() == ErrorKind::NotFound => {}
+        Err(source) => return Err(failed("read")(source)),
+    }
+    let text = make()?;
+    // Written aside and renamed, so that a crash leaves no half secret.
+    let aside = path.with_extension("new");
+    let _ = std::fs::remove_file(&aside);
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&aside, path)
+    };
+    write().map_err(failed("write"))?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn secrets_are_made_once_and_kept_from_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = directory.path();
+        auth_token(home).unwrap();
+        let public = identity(home).unwrap();
+        assert_eq!(public.0.len(), 32);
+        let texts: Vec<String> = ["authtoken.secret", "identity-secret.pem"]
+            .iter()
+            .map(|name| {
+                assert_eq!(std::fs::metadata(home.join(name)).unwrap().mode() & 0o777, 0o600, "{name}");
+                std::fs::read_to_string(home.join(name)).unwrap()
+            })
+            .collect();
+        assert!(base62::decode(texts[0].trim()).unwrap().len() == 32);
+        auth_token(home).unwrap();
+        assert_eq!(identity(home).unwrap(), public);
+        assert_eq!(std::fs::read_to_string(home.join("authtoken.secret")).unwrap(), texts[0]);
+        for (name, junk) in [("authtoken.secret", "short"), ("identity-secret.pem", "junk")] {
+            std::fs::write(home.join(name), junk).unwrap();
+        }
+        assert!(matches!(auth_token(home), Err(RunError::Secret { .. })));
+        assert!(matches!(identity(home), Err(RunError::Secret { .. })));
+    }
+}
