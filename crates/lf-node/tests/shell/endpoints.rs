@@ -1,0 +1,449 @@
+//! Every endpoint's JSON, statuses and quirks.
+
+use std::io::Read;
+
+use base64::Engine as _;
+use lf_proto::pulse::PulseStart;
+use serde_json::{Value, json};
+
+use super::client::{Answer, request};
+use super::running::{node, owner, record};
+
+fn unzip(bytes: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain).unwrap();
+    plain
+}
+
+#[test]
+fn every_answer_carries_the_headers() {
+    let node = node();
+    let paths = [
+        ("GET", "/status", 200),
+        ("HEAD", "/status", 200),
+        ("GET", "/status?foo=bar", 200),
+        ("POST", "/status", 405),
+        ("GET", "/status/", 404),
+        ("GET", "/", 404),
+        ("POST", "/foo", 404),
+        ("HEAD", "/foo", 404),
+        ("OPTIONS", "/query", 405),
+        ("FOO", "/status", 405),
+        ("GET", "/links", 200),
+        ("GET", "/dumprecords", 200),
+        ("POST", "/query", 400),
+        ("POST", "/query/", 404),
+        ("GET", "//status", 404),
+        ("GET", "/record/%FF", 404),
+        ("GET", "/owner/@%C3%A9", 400),
+        ("GET", "/metrics", 200),
+        ("GET", "/v1/openapi.json", 200),
+    ];
+    for (method, path, status) in paths {
+        let answer = request(node.address, method, path, &[], b"");
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert_eq!(answer.header("x-lf-apiversion"), Some("1"), "{method} {path}");
+        assert_eq!(answer.header("x-lf-version"), Some(concat!(env!("CARGO_PKG_VERSION"), ".0")));
+        assert!(answer.header("x-lf-time").unwrap().parse::<u64>().unwrap() > 1_700_000_000);
+        assert_eq!(answer.header("cache-control"), Some("no-cache, no-store, must-revalidate"));
+        if method == "HEAD" {
+            assert!(answer.body.is_empty(), "{path}");
+        } else if status >= 400 {
+            assert_eq!(answer.header("content-type"), Some("application/json"), "{path}");
+            assert_eq!(answer.json()["Code"], status, "{path}");
+        }
+    }
+}
+
+#[test]
+fn methods_not_taken_are_named_with_those_that_are() {
+    let node = node();
+    for (method, path, allow) in [
+        ("POST", "/status", "GET, HEAD"),
+        ("PUT", "/links", "GET, HEAD"),
+        ("DELETE", "/record/=abc", "GET, HEAD"),
+        ("GET", "/post", "POST, PUT"),
+        ("PATCH", "/post", "POST, PUT"),
+        ("OPTIONS", "/query", "POST, PUT"),
+        ("DELETE", "/v1/watch", "GET, HEAD, POST, PUT"),
+    ] {
+        let answer = request(node.address, method, path, &[], b"");
+        assert_eq!(answer.error(405, ""), format!("{method} not supported for this path"));
+        assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
+    }
+    let head = request(node.address, "HEAD", "/query", &[], b"");
+    assert_eq!((head.status, head.header("allow"), head.body.len()), (405, Some("POST, PUT"), 0));
+    assert_eq!(node.get("/foo/bar?x=y").error(404, ""), "/foo/bar not found");
+}
+
+#[test]
+fn head_is_get_without_the_body() {
+    let node = node();
+    node.publish("head", 0, "value");
+    let owner = format!("/owner/{}", owner("someone").public());
+    for path in ["/links?count=2", "/v1/openapi.json", "/dumprecords", &owner] {
+        let (get, head) = (node.get(path), request(node.address, "HEAD", path, &[], b""));
+        assert_eq!((get.status, head.status, &head.body), (200, 200, &Vec::new()), "{path}");
+        assert_eq!(get.header("content-type"), head.header("content-type"), "{path}");
+        assert_eq!(get.header("content-length"), head.header("content-length"), "{path}");
+    }
+}
+
+#[test]
+fn gzip_is_given_when_asked_for() {
+    let node = node();
+    for i in 0..20 {
+        node.publish("zip", i, "much the same value every time, again and again and again");
+    }
+    let query = br#"{"Ranges":[{"Name":"zip","Range":[0,100]}]}"#;
+    for (method, path, body) in
+        [("GET", "/v1/openapi.json", &b""[..]), ("GET", "/dumprecords", b""), ("POST", "/query", query)]
+    {
+        let plain = request(node.address, method, path, &[], body);
+        assert_eq!(plain.header("content-encoding"), None, "{path}");
+        let zipped = request(node.address, method, path, &[("Accept-Encoding", "deflate, gzip")], body);
+        assert_eq!(zipped.header("content-encoding"), Some("gzip"), "{path}");
+        assert_eq!(zipped.header("vary"), Some("Accept-Encoding"));
+        assert!(zipped.body.len() < plain.body.len(), "{path}");
+        assert_eq!(unzip(&zipped.body), plain.body, "{path}");
+        let refused = request(node.address, method, path, &[("Accept-Encoding", "gzip;q=0")], body);
+        assert_eq!(refused.header("content-encoding"), None, "{path}");
+    }
+}
+
+#[test]
+fn a_record_is_posted_found_and_fetched() {
+    let node = node();
+    let record = node.record("horse", 3, "bad", node.clock());
+    let posted = node.post("/post", record.as_bytes()).ok();
+    assert_eq!(posted["Owner"], owner("someone").public().to_string());
+    assert_eq!(posted["Timestamp"], record.timestamp());
+    assert_eq!(node.post("/post", record.as_bytes()).ok(), posted, "a duplicate is a success");
+    let put =
+        request(node.address, "PUT", "/post", &[("Content-Type", "application/json")], record.as_bytes());
+    assert_eq!(put.ok(), posted);
+
+    let hash = record.hash().to_string();
+    let encoded = hash.replace('=', "%3D");
+    assert_eq!(node.get(&format!("/record/{hash}")).ok(), posted);
+    assert_eq!(node.get(&format!("/record/{encoded}")).ok(), posted);
+    for hash in [&hash, &encoded] {
+        let raw = node.get(&format!("/record/raw/{hash}"));
+        assert_eq!((raw.status, raw.header("content-type")), (200, Some("application/octet-stream")));
+        assert_eq!(raw.body, record.as_bytes());
+    }
+
+    let sets = node.query(r#"{"Ranges":[{"Name":"horse","Range":[3]}]}"#);
+    let result = &sets[0][0];
+    assert_eq!((sets.as_array().unwrap().len(), sets[0].as_array().unwrap().len()), (1, 1));
+    assert_eq!((&result["Hash"], &result["Record"]), (&json!(hash), &posted));
+    assert_eq!((&result["Value"], &result["Size"]), (&json!("bad"), &json!(record.as_bytes().len())));
+    assert_eq!(result["Weight"].as_array().unwrap().len(), 4);
+    assert_eq!(node.query(r#"{"ranges":[{"NAME":"horse","range":[0,18446744073709551615]}],"new":1}"#), sets);
+    assert_eq!(node.query(r#"{"Ranges":[{"Name":"cow"}]}"#), json!([]), "no match is an empty list");
+
+    let status = node.get("/status").ok();
+    assert_eq!((&status["LocalTestMode"], &status["P2PPort"]), (&json!(true), &json!(0)));
+    assert!(status["RecordCount"].as_u64().unwrap() >= 1);
+    let owner = node.get(&format!("/owner/{}", posted["Owner"].as_str().unwrap())).ok();
+    assert_eq!((&owner["RecordCount"], &owner["OwnerType"]), (&json!(1), &json!("ed25519")));
+    assert_eq!(owner["RecordBytes"], record.as_bytes().len());
+}
+
+#[test]
+fn what_is_not_there_is_404_and_what_cannot_be_is_400() {
+    let node = node();
+    let unknown = format!("={}", "A".repeat(43));
+    let hash = node.publish("x", 0, "x").hash().to_string();
+    assert_eq!(
+        node.get(&format!("/record/{unknown}")).error(404, "ErrRecordNotFound"),
+        format!("/record/{unknown} not found")
+    );
+    for path in ["/record/=xyz", "/record/", "/record", "/record/raw/", "/record/=%C3%A9", "/record/raw/=xyz"]
+    {
+        assert!(node.get(path).error(404, "").ends_with(" not found"), "{path}");
+    }
+    // Without the =, and with characters that base62 does not have.
+    node.get(&format!("/record/{}", &hash[1..])).error(404, "");
+    node.get(&format!("/record/{}-{}", &hash[..9], &hash[9..])).error(404, "");
+    for path in ["/owner/@", "/owner/", "/owner/abc", "/owner"] {
+        node.get(path).error(404, "");
+    }
+    for path in ["/owner/@abc", "/owner/@%C3%A9", "/owner/@a-b", "/owner/@aaaaaaaaaaaaaaaaaaa"] {
+        node.get(path).error(400, "ErrInvalidPublicKey");
+    }
+    // An owner that could be, but that nobody knows.
+    let nobody = owner("nobody").public().to_string().replace('@', "%40");
+    assert_eq!(node.get(&format!("/owner/{nobody}")).ok()["RecordCount"], 0);
+}
+
+#[test]
+fn links_are_as_many_as_asked() {
+    let node = node();
+    for i in 0..20 {
+        node.publish("links", i, "x");
+    }
+    let count = |query: &str| {
+        let answer = node.get(&format!("/links{query}"));
+        assert_eq!((answer.status, answer.body.len() % 32), (200, 0), "{query}");
+        answer.body.len() / 32
+    };
+    for (query, expected) in [("", 3), ("?count=", 3), ("?other=9", 3), ("?count=1", 1), ("?count=5", 5)] {
+        assert_eq!(count(query), expected, "{query}");
+    }
+    for query in ["?count=0", "?count=-1", "?count=abc", "?count=%20"] {
+        assert_eq!(count(query), 1, "{query}");
+    }
+    for query in ["?count=15", "?count=16", "?count=100", "?count=99999999999999999999"] {
+        assert_eq!(count(query), 15, "{query}");
+    }
+}
+
+#[test]
+fn refusals_have_a_name_and_a_line() {
+    let node = node();
+    let good = node.record("x", 0, "x", node.clock());
+    let mut tampered = good.as_bytes().to_vec();
+    *tampered.last_mut().unwrap() ^= 1;
+    let future = node.record("x", 0, "x", node.clock() + 1_000);
+    let few = record(&owner("someone"), "x", 0, "x", node.clock(), &node.links()[..1]);
+    let mut state = 1_u32;
+    let mut letter = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        char::from(33 + (state % 90) as u8)
+    };
+    let noise: String = (0..3_000).map(|_| letter()).collect();
+    let large = node.record("x", 0, &noise, node.clock());
+    for (bytes, name) in [
+        (&b""[..], "ErrRecordInvalid"),
+        (b"this is not a record", "ErrRecordInvalid"),
+        (&[0xff; 12], "ErrRecordInvalid"),
+        (&good.as_bytes()[..good.as_bytes().len() - 1], "ErrRecordInvalid"),
+        (&tampered, "ErrRecordOwnerSignatureCheckFailed"),
+        (future.as_bytes(), "ErrRecordViolatesSpecialRelativity"),
+        (few.as_bytes(), "ErrRecordInsufficientLinks"),
+        (large.as_bytes(), "ErrRecordValueTooLarge"),
+    ] {
+        let message = node.post("/post", bytes).error(400, name);
+        assert!(!message.is_empty() && !message.contains('\n'), "{message}");
+    }
+    // A record may link to ones that are not here; nobody sees it until they are.
+    let links = [lf_proto::hash::Hash([1; 32]), lf_proto::hash::Hash([2; 32]), lf_proto::hash::Hash([3; 32])];
+    let dangling = record(&owner("someone"), "dangling", 0, "x", node.clock(), &links);
+    node.post("/post", dangling.as_bytes()).ok();
+    assert_eq!(node.query(r#"{"Ranges":[{"Name":"dangling"}]}"#), json!([]));
+    assert_eq!(node.get("/status").ok()["PendingCount"], 1);
+
+    for (body, name) in [
+        (&b"{}"[..], "ErrQueryRequiresSelectors"),
+        (b"null", "ErrQueryRequiresSelectors"),
+        (b"{\"Ranges\":[", "ErrInvalidObject"),
+        (b"", "ErrInvalidObject"),
+        (b"{\"Ranges\":5}", "ErrInvalidObject"),
+        (b"{\"Ranges\":[{\"Name\":\"x\"}],\"Owners\":[\"xyz\"]}", "ErrInvalidObject"),
+        (b"{\"Ranges\":[{\"Name\":\"x\"}],\"SortOrder\":\"luck\"}", "ErrQueryInvalidSortOrder"),
+        ("{\"Ranges\":[{\"KeyRange\":[\"\\b\u{e9}\"]}]}".as_bytes(), "ErrInvalidObject"),
+    ] {
+        let message = node.post("/query", body).error(400, name);
+        assert!(!message.is_empty(), "{}", String::from_utf8_lossy(body));
+    }
+    // Nesting is bounded; what follows the value is ignored.
+    node.post("/query", format!("{{\"Ranges\":{}", "[".repeat(100_000))).error(400, "ErrInvalidObject");
+    node.post("/query", r#"{"Ranges":[{"Name":"x"}]} and garbage"#).ok();
+}
+
+#[test]
+fn pulses_are_taken_once() {
+    let node = node();
+    let timestamp = node.clock() - 300;
+    let record = node.record("beat", 0, "x", timestamp);
+    node.post("/post", record.as_bytes()).ok();
+    let start = PulseStart::new(&["beat"], &[0], timestamp, &owner("someone").private_hash()).unwrap();
+    let bytes = start.pulse_at(5).unwrap().to_bytes();
+    let base64 = base64::engine::general_purpose::STANDARD.encode(bytes);
+    let mut longer = bytes.to_vec();
+    longer.extend_from_slice(b"xx");
+    assert_eq!(node.post("/pulse", bytes).ok(), json!({ "Pulse": base64, "Accepted": true }));
+    assert_eq!(node.post("/pulse", bytes).ok(), json!({ "Pulse": base64, "Accepted": false }));
+    assert_eq!(node.post("/pulse", &longer).ok(), json!({ "Pulse": base64, "Accepted": false }));
+    let sets = node.query(r#"{"Ranges":[{"Name":"beat"}]}"#);
+    assert_eq!(sets[0][0]["Pulse"], timestamp + 300);
+    for unusable in
+        [&[0; 11][..], &[1; 11], &[0xff; 11], b"!abcdefghijklmn", &start.pulse_at(500).unwrap().to_bytes()]
+    {
+        let base64 = base64::engine::general_purpose::STANDARD.encode(&unusable[..11]);
+        assert_eq!(node.post("/pulse", unusable).ok(), json!({ "Pulse": base64, "Accepted": false }));
+    }
+    for short in [&b""[..], &bytes[..10]] {
+        node.post("/pulse", short).error(400, "ErrInvalidParameter");
+    }
+}
+
+#[test]
+fn records_and_pulses_are_made() {
+    let node = node();
+    let now = node.clock();
+    let make = |extra: Value| {
+        let mut request =
+            json!({ "Selectors": [{ "Name": "made", "Ordinal": 3 }], "Passphrase": "open sesame" });
+        request.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        request.to_string()
+    };
+    let made = node.post("/makerecord", make(json!({ "Value": "v", "Timestamp": now - 165 }))).ok();
+    assert_eq!((&made["Accepted"], &made["Record"]["Timestamp"]), (&json!(true), &json!(now - 165)));
+    let pem = owner("someone").to_pem();
+    let by_pem =
+        json!({ "Selectors": [{ "Name": "pem" }], "Value": "v", "OwnerPrivate": pem.as_str() }).to_string();
+    let made = node.post("/makerecord", by_pem).ok();
+    assert_eq!(made["Record"]["Owner"], owner("someone").public().to_string());
+    assert_eq!(node.query(r#"{"Ranges":[{"Name":"pem"}]}"#)[0][0]["Value"], "v");
+
+    let again = make(json!({ "Value": "v", "Timestamp": now - 10, "PulseIfUnchanged": true }));
+    let pulsed = node.post("/makerecord", again).ok();
+    assert_eq!(pulsed["Accepted"], true);
+    assert_eq!(
+        base64::engine::general_purpose::STANDARD.decode(pulsed["Pulse"].as_str().unwrap()).unwrap().len(),
+        11
+    );
+    let pulsed = node.post("/makepulse", make(json!({ "Timestamp": now + 20 }))).ok();
+    assert_eq!(pulsed["Accepted"], true);
+    let sets = node.query(r#"{"Ranges":[{"Name":"made","Range":[3]}]}"#);
+    assert_eq!(sets[0][0]["Pulse"], now - 165 + 180);
+
+    for (path, body, name) in [
+        ("/makerecord", r#"{"Selectors":[{"Name":"x"}],"Value":"y"}"#, "ErrInvalidPrivateKey"),
+        ("/makerecord", r#"{"Value":"y","OwnerPrivate":"junk"}"#, "ErrInvalidPrivateKey"),
+        ("/makerecord", "null", "ErrInvalidPrivateKey"),
+        ("/makerecord", r#"{"Selectors":"#, "ErrInvalidObject"),
+        ("/makepulse", "xx", "ErrInvalidObject"),
+        ("/makepulse", r#"{"Selectors":[{"Name":"nope"}],"Passphrase":"open sesame"}"#, "ErrRecordNotFound"),
+    ] {
+        node.post(path, body).error(400, name);
+    }
+}
+
+#[test]
+fn peers_are_checked() {
+    let node = node();
+    let connect = |body: &str| node.post("/connect", body);
+    for good in [r#"{"IP":"127.0.0.1","Port":9908,"Identity":"\bAAAA"}"#, r#"{"ip":"::1","port":1}"#, "{}"] {
+        let answer = connect(good);
+        assert_eq!((answer.status, answer.body.len()), (200, 0), "{good}");
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+    }
+    connect(r#"{"IP":"nonsense","Port":9908}"#).error(400, "ErrInvalidParameter");
+    connect("{").error(400, "ErrInvalidObject");
+    connect(r#"{"IP":"::1","Port":65536}"#).error(400, "ErrInvalidObject");
+}
+
+#[test]
+fn a_dump_is_all_records_links_first() {
+    let node = node();
+    let mut posted: Vec<Vec<u8>> = (0..5).map(|i| node.publish("dump", i, "x").as_bytes().to_vec()).collect();
+    let dump = node.get("/dumprecords");
+    assert_eq!((dump.status, dump.header("content-type")), (200, Some("application/octet-stream")));
+    let (mut rest, mut seen) = (dump.body.as_slice(), Vec::new());
+    while !rest.is_empty() {
+        let (record, used) = lf_proto::record::Record::decode_first(rest).unwrap();
+        assert!(record.links().iter().all(|link| seen.contains(link)), "a linker before its link");
+        posted.retain(|bytes| bytes != record.as_bytes());
+        seen.push(record.hash());
+        rest = &rest[used..];
+    }
+    assert!(posted.is_empty());
+    assert_eq!(seen.len() as u64, node.get("/status").ok()["RecordCount"].as_u64().unwrap());
+}
+
+#[test]
+fn metrics_tell_what_happened() {
+    let node = node();
+    node.publish("metric", 0, "x");
+    node.post("/post", b"junk").error(400, "ErrRecordInvalid");
+    node.query(r#"{"Ranges":[{"Name":"metric"}]}"#);
+    node.get("/nowhere");
+    let answer = node.get("/metrics");
+    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    let text = String::from_utf8(answer.body).unwrap();
+    for line in [
+        "lf_records_accepted_total 1",
+        "lf_records_refused_total{reason=\"ErrRecordInvalid\"} 1",
+        "lf_queries_total 1",
+        "lf_http_requests_total{path=\"/post\",status=\"200\"} 1",
+        "lf_http_requests_total{path=\"/post\",status=\"400\"} 1",
+        "lf_http_requests_total{path=\"other\",status=\"404\"} 1",
+        "lf_http_request_seconds_count{path=\"/post\"} 2",
+        "lf_http_request_seconds_bucket{path=\"/query\",le=\"+Inf\"} 1",
+        "lf_writable 1",
+    ] {
+        assert!(text.lines().any(|l| l == line), "no {line} in\n{text}");
+    }
+    // Each family is announced once, before its samples.
+    let mut announced = std::collections::BTreeSet::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            assert!(announced.insert(rest.split(' ').next().unwrap().to_owned()), "{line}");
+        } else if !line.starts_with('#') {
+            let name = line.split(['{', ' ']).next().unwrap();
+            let family =
+                ["_bucket", "_sum", "_count"].iter().find_map(|s| name.strip_suffix(s)).unwrap_or(name);
+            assert!(announced.contains(family), "{line}");
+            assert!(line.rsplit(' ').next().unwrap().parse::<f64>().is_ok(), "{line}");
+        }
+    }
+}
+
+#[test]
+fn the_document_describes_every_endpoint() {
+    let node = node();
+    let document = node.get("/v1/openapi.json").ok();
+    assert_eq!(document["openapi"], "3.1.0");
+    let paths = document["paths"].as_object().unwrap();
+    // Of API.md, written out here by hand.
+    let expected = [
+        ("/query", "post"),
+        ("/post", "post"),
+        ("/pulse", "post"),
+        ("/makerecord", "post"),
+        ("/makepulse", "post"),
+        ("/connect", "post"),
+        ("/record/{hash}", "get"),
+        ("/record/raw/{hash}", "get"),
+        ("/links", "get"),
+        ("/status", "get"),
+        ("/owner/{owner}", "get"),
+        ("/dumprecords", "get"),
+        ("/v1/watch", "get"),
+        ("/v1/watch", "post"),
+        ("/v1/openapi.json", "get"),
+        ("/metrics", "get"),
+    ];
+    for (path, method) in expected {
+        let operation = &paths[path][method];
+        assert!(!operation["summary"].as_str().unwrap().is_empty(), "{method} {path}");
+        assert!(operation["responses"]["200"].is_object(), "{method} {path}");
+        let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+        let in_path: Vec<&str> =
+            parameters.iter().filter(|p| p["in"] == "path").map(|p| p["name"].as_str().unwrap()).collect();
+        let named: Vec<&str> = path.split(['{', '}']).skip(1).step_by(2).collect();
+        assert_eq!(in_path, named, "{method} {path}");
+        assert_eq!(operation["requestBody"].is_object(), method == "post", "{method} {path}");
+    }
+    let count: usize = paths.values().map(|item| item.as_object().unwrap().len()).sum();
+    assert_eq!(count, expected.len(), "endpoints that API.md does not know");
+    // Every path described is served, and by the methods described alone.
+    for (path, item) in paths {
+        let real = path.replace("{hash}", "=x").replace("{owner}", "@x");
+        let answer: Answer = request(node.address, "DELETE", &real, &[], b"");
+        answer.error(405, "");
+        let allowed = answer.header("allow").unwrap().to_owned();
+        for (method, upper) in [("get", "GET"), ("post", "POST")] {
+            assert_eq!(
+                item.get(method).is_some(),
+                allowed.split(", ").any(|m| m == upper),
+                "{path} {method}"
+            );
+        }
+    }
+}
