@@ -1,5 +1,5 @@
 //! The HTTP shell (API.md §1): connections, limits and the router. Rules of records, queries and pulses are not here;
-//! a request becomes one call of [`Node`](crate::Node) on a thread that may block.
+//! a request becomes one call of [`Node`] on a thread that may block.
 //!
 //! Everything a client can make us hold is bounded: connections, header bytes and time, body bytes and time, requests
 //! at once, watchers. A client that stops reading is dropped, and so is one that sends its request too slowly.
