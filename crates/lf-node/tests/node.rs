@@ -11,7 +11,7 @@ use lf_proto::owner::{OwnerSecret, OwnerType};
 use lf_proto::pulse::PULSE_MINUTES_MAX;
 use lf_proto::record::{Record, RecordBuilder, RecordType};
 
-const GO_ON: AtomicBool = AtomicBool::new(false);
+static GO_ON: AtomicBool = AtomicBool::new(false);
 
 fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()

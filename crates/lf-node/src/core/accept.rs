@@ -130,7 +130,7 @@ pub fn verify(
     work_holds: impl FnOnce(&Record, &Work) -> bool,
 ) -> Result<Verified, Refusal> {
     // A record without enough work cannot become good by costlier checks.
-    let claimed = record.work().map(|w| w.difficulty());
+    let claimed = record.work().map(Work::difficulty);
     let required = rules.required_difficulty(record.billable_bytes());
     let certified = rules.certificates.certified(record.owner(), record.timestamp()) != Certified::No;
     let needs_work = !rules.local_test && !certified;

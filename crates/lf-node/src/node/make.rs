@@ -31,7 +31,7 @@ struct Request<'a> {
 impl Request<'_> {
     /// What masks the value: the key asked for, the passphrase's, or the first selector's name.
     fn key(&self) -> &[u8] {
-        let derived = self.passphrase_key.as_ref().map(|k| k.as_slice());
+        let derived: Option<&[u8]> = self.passphrase_key.as_deref().map(<[u8; 32]>::as_slice);
         let first = self.selectors.first().map(|(name, _)| *name);
         self.masking_key.or(derived).or(first).unwrap_or_default()
     }

@@ -30,6 +30,9 @@ const fn number(text: &str) -> u32 {
     n
 }
 
+/// The most rows one look of a watcher goes through.
+const WATCH_ROWS_MAX: u32 = 10_000;
+
 /// What a watcher wants to see: a query's ranges and owners.
 #[derive(Debug, Clone)]
 pub struct WatchPlan(Plan);
@@ -134,7 +137,7 @@ impl Node {
     }
 
     /// Up to `count_max` records from index `from` on that a watcher wants, each with its index, and the index to go on
-    /// from.
+    /// from. Looks at a bounded number of rows: nothing found does not mean that nothing is left.
     ///
     /// # Errors
     /// The store failed.
@@ -149,7 +152,8 @@ impl Node {
         let rules = self.rules(&parameters);
         let mut found = Vec::new();
         let mut index = from;
-        while index < view.linked() && found.len() < count_max {
+        let end = view.linked().min(from.saturating_add(WATCH_ROWS_MAX));
+        while index < end && found.len() < count_max {
             if let Some(row) = view.row(index)?
                 && plan.0.matches(&row)
                 && query::visible(&row, &rules)
