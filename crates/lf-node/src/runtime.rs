@@ -6,6 +6,7 @@ mod client_json;
 mod home;
 mod logging;
 mod notify;
+mod offline;
 mod secrets;
 
 use std::io;
@@ -20,6 +21,7 @@ use tracing::{info, warn};
 
 use self::bootstrap::Bootstrap;
 use self::home::Home;
+pub use self::offline::Offline;
 use crate::http::{HttpConfig, HttpServer, Limits};
 use crate::{Node, NodeConfig, NodeError};
 
