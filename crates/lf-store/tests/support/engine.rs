@@ -3,9 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use lf_store::engine::{
-    Change, Engine, EngineError, EngineErrorKind, EnginePlace, MemoryEngine, Snapshot,
-};
+use lf_store::engine::{Change, Engine, EngineError, EngineErrorKind, EnginePlace, MemoryEngine, Snapshot};
 
 #[derive(Default, Debug)]
 struct State {

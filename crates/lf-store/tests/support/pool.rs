@@ -115,10 +115,20 @@ pub fn plain(seed: u64, count: usize) -> Pool {
     let mut hashes: Vec<Hash> = genesis.records().iter().map(Record::hash).collect();
     let mut puts = Vec::new();
     for i in 0..count {
-        let links: Vec<Hash> = (0..2).map(|_| hashes[hashes.len() - 1 - random.below(4.min(hashes.len()))]).collect();
+        let links: Vec<Hash> =
+            (0..2).map(|_| hashes[hashes.len() - 1 - random.below(4.min(hashes.len()))]).collect();
         let value = vec![i as u8; random.below(300)];
         let time = BASE + i as u64;
-        let r = record(&owner, RecordType::Datum, &value, &[], &links, time, false, Some(random.below(1 << 20) as u32));
+        let r = record(
+            &owner,
+            RecordType::Datum,
+            &value,
+            &[],
+            &links,
+            time,
+            false,
+            Some(random.below(1 << 20) as u32),
+        );
         hashes.push(r.hash());
         puts.push(put(r));
     }
@@ -130,11 +140,12 @@ pub fn pool(seed: u64, count: usize) -> Pool {
     let random = &mut Random(seed);
     let founder = genesis_owner();
     let genesis = genesis(&founder);
-    let mut owners: Vec<OwnerSecret> = [OwnerType::P224, OwnerType::Ed25519, OwnerType::P384, OwnerType::Ed25519]
-        .iter()
-        .enumerate()
-        .map(|(i, ty)| OwnerSecret::from_seed(*ty, &[i as u8]))
-        .collect();
+    let mut owners: Vec<OwnerSecret> =
+        [OwnerType::P224, OwnerType::Ed25519, OwnerType::P384, OwnerType::Ed25519]
+            .iter()
+            .enumerate()
+            .map(|(i, ty)| OwnerSecret::from_seed(*ty, &[i as u8]))
+            .collect();
     owners.push(founder);
     let names: [&[u8]; 5] = [b"alpha", b"beta", b"gamma", b"delta", b""];
     let mut hashes: Vec<Hash> = genesis.records().iter().map(Record::hash).collect();
@@ -159,7 +170,8 @@ pub fn pool(seed: u64, count: usize) -> Pool {
             0 => {
                 // An amendment, or what somebody else thinks is one, or no parameters at all.
                 let owner = if random.one_in(4) { owner } else { &owners[4] };
-                let json = parameters([0, 5, 60, 200][random.below(4)], ["a", "b", "c"][random.below(3)]).to_json();
+                let json =
+                    parameters([0, 5, 60, 200][random.below(4)], ["a", "b", "c"][random.below(3)]).to_json();
                 let value = if random.one_in(6) { b"{no json".to_vec() } else { json.into_bytes() };
                 record(owner, RecordType::Genesis, &value, &[], &links, timestamp, false, difficulty)
             }
