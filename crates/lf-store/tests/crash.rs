@@ -103,7 +103,8 @@ impl<'a> Life<'a> {
     }
 
     fn after(&mut self, e: &StoreError) {
-        if self.disk.is_dead() || (matches!(e, StoreError::Stopped(_)) && self.random.one_in(2)) {
+        // After a failed fsync only a restart of the machine tells what is on the disk (docs/FORMAT.md, known limits).
+        if self.disk.is_dead() || matches!(e, StoreError::Stopped(_)) {
             self.crashes += 1;
             self.disk = self.disk.crash(self.random.next());
             self.index = self.index.crash(self.random.below(self.index.commits() + 1));
@@ -166,7 +167,7 @@ impl<'a> Life<'a> {
 }
 
 fn crash_pool() -> Pool {
-    pool(99, 24)
+    pool(99, 44)
 }
 
 /// How many operations an undisturbed life takes.
@@ -182,7 +183,7 @@ fn operations(pool: &Pool) -> u64 {
 fn power_cut_at_every_operation() {
     let pool = crash_pool();
     let (operations, mut cycles, mut crashes) = (operations(&pool), 0, 0);
-    assert!(operations > 150, "{operations}");
+    assert!(operations > 120, "{operations}");
     for after in 0..operations {
         for seed in 0..seeds() {
             let life = Life::new(&pool, after * 31 + seed, format!("power cut at {after}, seed {seed}"));
