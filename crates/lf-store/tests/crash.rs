@@ -104,7 +104,8 @@ impl<'a> Life<'a> {
 
     fn after(&mut self, e: &StoreError) {
         // After a failed fsync only a restart of the machine tells what is on the disk (docs/FORMAT.md, known limits).
-        if self.disk.is_dead() || matches!(e, StoreError::Stopped(_)) {
+        let sync_failed = matches!(e, StoreError::Stopped(_)) || e.to_string().contains("cannot sync");
+        if self.disk.is_dead() || sync_failed {
             self.crashes += 1;
             self.disk = self.disk.crash(self.random.next());
             self.index = self.index.crash(self.random.below(self.index.commits() + 1));
