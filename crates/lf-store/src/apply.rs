@@ -14,7 +14,7 @@ use lf_proto::pulse::Pulse;
 use lf_proto::record::{Record, RecordType};
 use lf_proto::selector::RecoveredSelector;
 
-use crate::engine::EngineError;
+use crate::engine::{EngineError, EngineErrorKind};
 use crate::rows::{
     Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, SelectorRow, Standing, key,
 };
@@ -43,6 +43,17 @@ pub enum IndexError {
     /// There are as many linked records as an index can number.
     #[error("the index is full: it numbers at most 2^32 - 1 records")]
     Full,
+}
+
+impl IndexError {
+    /// Whether the index does not read back and must be made again.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            IndexError::Row(_) => true,
+            IndexError::Engine(e) => e.kind() == EngineErrorKind::Damaged,
+            _ => false,
+        }
+    }
 }
 
 /// A network's parameters as linked genesis records have amended them.

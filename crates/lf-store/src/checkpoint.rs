@@ -11,7 +11,7 @@ use crate::tips::Tips;
 use crate::view::Graph;
 use crate::weights::Weights;
 
-const FILE: &str = "graph.checkpoint";
+pub(crate) const FILE: &str = "graph.checkpoint";
 const FILE_NEW: &str = "graph.checkpoint.new";
 const MAGIC: [u8; 8] = *b"LFgraph1";
 /// magic, log id, number of records, hash of the last of them, CRC-32 of the linker counts, CRC-32 of all before.

@@ -12,6 +12,7 @@ mod rows;
 pub mod storage;
 mod store;
 mod tips;
+pub mod tools;
 mod txn;
 mod view;
 pub mod weights;

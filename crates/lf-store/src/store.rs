@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ use crate::checkpoint;
 use crate::engine::{
     ClosedEngine, DiskPlace, Engine, EngineError, EngineErrorKind, EnginePlace, MemoryPlace,
 };
-use crate::log::{Entry, EntryKind, Log, LogError, LogOptions, LogPosition, LogReader};
+use crate::log::{DamageKind, Entry, EntryKind, Log, LogError, LogOptions, LogPosition, LogReader};
 use crate::rows::{Claim, LinkedRow, Meta, PendingRow, Row, RowError, key};
 use crate::storage::Storage;
 use crate::txn::Txn;
@@ -122,11 +123,7 @@ impl From<IndexError> for StoreError {
 impl StoreError {
     /// Whether the index does not read back and must be made again.
     fn is_index_damage(&self) -> bool {
-        match self {
-            StoreError::Index(IndexError::Row(_)) => true,
-            StoreError::Index(IndexError::Engine(e)) => e.kind() == EngineErrorKind::Damaged,
-            _ => false,
-        }
+        matches!(self, StoreError::Index(e) if e.is_damage())
     }
 }
 
@@ -165,7 +162,7 @@ pub enum IndexPlace {
 }
 
 impl IndexPlace {
-    fn place(&self) -> Arc<dyn EnginePlace> {
+    pub(crate) fn place(&self) -> Arc<dyn EnginePlace> {
         match self {
             IndexPlace::Disk(path) => Arc::new(DiskPlace(path.clone())),
             IndexPlace::Memory => Arc::new(MemoryPlace),
@@ -264,13 +261,13 @@ enum IndexState {
 
 /// The store's one writer.
 pub struct Store {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     options: StoreOptions,
     place: Arc<dyn EnginePlace>,
     /// The engine that is written to; readers have it in `shared` once it is up to the log.
-    engine: Arc<dyn Engine>,
+    pub(crate) engine: Arc<dyn Engine>,
     log: Log,
-    meta: Meta,
+    pub(crate) meta: Meta,
     /// Linked records when the last checkpoint was written.
     checkpointed: u32,
     index_state: IndexState,
@@ -283,14 +280,26 @@ impl Store {
     /// The disk does not let the store be opened, or it belongs to another network. Damage is no error: it is
     /// reported and mended.
     pub fn open(options: StoreOptions) -> Result<(Self, OpenReport), StoreError> {
+        Self::open_with(options, &mut |_, _| {})
+    }
+
+    /// As [`Store::open`]; `progress` is told, while the log is applied to the index, how many bytes of how many are
+    /// done.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_with(
+        options: StoreOptions,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(Self, OpenReport), StoreError> {
         let mut report = OpenReport::default();
-        let opened = Self::open_once(&options, &mut report);
+        let opened = Self::open_once(&options, &mut report, progress);
         let opened = match opened {
             Err(e) if e.is_index_damage() => {
                 report.notes.push(format!("index is damaged ({e}): made again from the log"));
                 options.index.place().remove()?;
                 report.replayed = 0;
-                Self::open_once(&options, &mut report)
+                Self::open_once(&options, &mut report, progress)
             }
             other => other,
         };
@@ -299,7 +308,11 @@ impl Store {
         Ok((opened?, report))
     }
 
-    fn open_once(options: &StoreOptions, report: &mut OpenReport) -> Result<Self, StoreError> {
+    fn open_once(
+        options: &StoreOptions,
+        report: &mut OpenReport,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Self, StoreError> {
         let place = options.index.place();
         let (mut engine, mut meta) = open_index(place.as_ref())?;
         let mut log_options = options.log.clone();
@@ -332,29 +345,15 @@ impl Store {
             graph: RwLock::new(graph),
             log: log.reader(),
             network: RwLock::new(Network::new(&options.genesis)),
+            damage_seen: AtomicBool::new(false),
         });
         let index_state = IndexState::Sound;
         let options = options.clone();
         let mut store = Store { shared, options, place, engine, log, meta, checkpointed, index_state };
         store.restore_network()?;
-        report.replayed = store.catch_up(&mut report.notes)?;
-        if store.reader().view().standing(&first_hash(&store.options))?.is_none() {
-            store.check_network()?;
-            store.put_genesis()?;
-        }
+        report.replayed = store.catch_up(true, &mut report.notes, progress)?;
+        store.put_genesis()?;
         Ok(store)
-    }
-
-    /// Fails if the log was begun by another network's genesis.
-    fn check_network(&self) -> Result<(), StoreError> {
-        let view = self.view();
-        for index in view.of_type(RecordType::Genesis.id())? {
-            let row = view.row(index)?.ok_or(RowError('y'))?;
-            if row.owner != *self.options.genesis.owner() {
-                return Err(StoreError::OtherNetwork(first_hash(&self.options)));
-            }
-        }
-        Ok(())
     }
 
     /// Reads the store; usable from any thread, also after the writer is gone.
@@ -542,16 +541,28 @@ impl Store {
         Ok(())
     }
 
-    /// The genesis records are trusted configuration: stored first, without work checked.
+    /// The genesis records are trusted configuration: stored first, without work checked; and again if the log has lost
+    /// one, as nothing is linked without them.
     fn put_genesis(&mut self) -> Result<(), StoreError> {
-        let puts: Vec<Put> = self
-            .options
-            .genesis
-            .records()
-            .iter()
-            .map(|record| Put { record: record.clone(), selectors: Vec::new(), work_verified: false })
-            .collect();
-        self.apply(&puts, &[]).map(|_| ())
+        let view = self.view();
+        let mut missing = Vec::new();
+        for record in self.options.genesis.records() {
+            if view.standing(&record.hash())?.is_none() {
+                let record = record.clone();
+                missing.push(Put { record, selectors: Vec::new(), work_verified: false });
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        for index in view.of_type(RecordType::Genesis.id())? {
+            let row = view.row(index)?.ok_or(RowError('y'))?;
+            if row.owner != *self.options.genesis.owner() {
+                return Err(StoreError::OtherNetwork(missing[0].record.hash()));
+            }
+        }
+        drop(view);
+        self.apply(&missing, &[]).map(|_| ())
     }
 
     /// Applies linked amendments, so that the parameters are what they were.
@@ -578,7 +589,12 @@ impl Store {
     }
 
     /// Brings the index up to the end of the log. Returns how many entries were applied.
-    fn catch_up(&mut self, notes: &mut Vec<String>) -> Result<u64, StoreError> {
+    fn catch_up(
+        &mut self,
+        starting: bool,
+        notes: &mut Vec<String>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<u64, StoreError> {
         let mut replayed = 0;
         let mut entries: Vec<RawEntry> = Vec::with_capacity(REPLAY_ENTRIES);
         let mut bytes = 0;
@@ -590,14 +606,21 @@ impl Store {
                     if entries.len() >= REPLAY_ENTRIES || bytes >= REPLAY_BYTES {
                         replayed += self.replay(&mut entries, position, notes)?;
                         bytes = 0;
+                        progress(position.0, end.0);
                     }
                     bytes += entry.payload.len();
                     entries.push(RawEntry { position, entry });
+                }
+                // At a start that is what the disk has left. Later it is a disk that fails just now: what was
+                // acknowledged must not be passed over.
+                Err(damage) if !starting && damage.kind == DamageKind::Unreadable => {
+                    return Err(StoreError::Io(damage.to_string()));
                 }
                 Err(damage) => note(notes, damage.to_string()),
             }
         }
         replayed += self.replay(&mut entries, end, notes)?;
+        progress(end.0, end.0);
         if replayed > 0 {
             notes.push(format!("{replayed} log entries applied to the index again"));
         }
@@ -678,6 +701,9 @@ impl Store {
     /// # Errors
     /// It does not work yet; it is tried again when the next batch comes.
     pub fn mend(&mut self) -> Result<(), StoreError> {
+        if self.shared.damage_seen.swap(false, Ordering::Relaxed) {
+            self.index_state = IndexState::Damaged;
+        }
         if self.index_state == IndexState::Sound {
             return Ok(());
         }
@@ -720,7 +746,8 @@ impl Store {
                 other => break other?,
             }
         };
-        let fits = meta.log_id == self.log.log_id() && meta.applied <= self.log.durable_end().0;
+        let fits = meta == Meta::default()
+            || (meta.log_id == self.log.log_id() && meta.applied <= self.log.durable_end().0);
         if self.index_state == IndexState::Damaged || !fits {
             notes.push("index is made again from the log".to_owned());
             drop(engine);
@@ -740,7 +767,7 @@ impl Store {
         extend_graph(&self.shared.graph, engine.as_ref(), meta.linked)?;
         self.engine = engine;
         self.restore_network()?;
-        self.catch_up(notes)?;
+        self.catch_up(false, notes, &mut |_, _| {})?;
         set(Arc::clone(&self.engine));
         Ok(())
     }
@@ -793,10 +820,6 @@ fn note_log(log: &crate::log::OpenReport, notes: &mut Vec<String>) {
         ));
     }
     notes.extend(log.damages.iter().map(ToString::to_string));
-}
-
-fn first_hash(options: &StoreOptions) -> Hash {
-    options.genesis.records()[0].hash()
 }
 
 /// A log entry as read.
@@ -892,15 +915,20 @@ fn insert_into_graph(graph: &RwLock<Graph>, index: u32, new: &NewlyLinked) -> Re
 }
 
 /// Opens the index and reads its marks.
-fn open_index(place: &dyn EnginePlace) -> Result<(Arc<dyn Engine>, Meta), StoreError> {
+pub(crate) fn open_index(place: &dyn EnginePlace) -> Result<(Arc<dyn Engine>, Meta), StoreError> {
     let engine = place.open()?;
-    let meta = engine.snapshot().get(&key::meta())?.map(|v| Meta::decode(&v)).transpose()?;
+    let snapshot = engine.snapshot();
+    let meta = snapshot.get(&key::meta())?.map(|v| Meta::decode(&v)).transpose()?;
+    if meta.is_none() && snapshot.range(&[], &crate::txn::prefix_last(&[0xff])).next().is_some() {
+        return Err(RowError('m').into());
+    }
+    drop(snapshot);
     Ok((engine, meta.unwrap_or_default()))
 }
 
 /// The graph of all records the index has linked: from the checkpoint as far as it goes, then from the index. Also
 /// returns how many records the checkpoint covers.
-fn load_graph(
+pub(crate) fn load_graph(
     options: &StoreOptions,
     engine: &dyn Engine,
     meta: &Meta,

@@ -1,5 +1,6 @@
 //! Reading the store: consistent views that wait for no writer.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use lf_proto::genesis::GenesisParameters;
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) graph: RwLock<Graph>,
     pub(crate) log: LogReader,
     pub(crate) network: RwLock<Network>,
+    /// A reader found the index damaged: the writer makes it again.
+    pub(crate) damage_seen: AtomicBool,
 }
 
 /// Reads a lock that a panicked thread may have left: what it guards is only ever replaced whole or grown.
@@ -114,6 +117,36 @@ pub struct View {
 }
 
 impl View {
+    /// Tells the writer when the index is damaged.
+    fn noted(&self, e: impl Into<IndexError>) -> IndexError {
+        let e = e.into();
+        if e.is_damage() {
+            self.shared.damage_seen.store(true, Ordering::Relaxed);
+        }
+        e
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
+        self.snapshot.get(key).map_err(|e| self.noted(e))
+    }
+
+    fn range<'a>(
+        &'a self,
+        first: &[u8],
+        last: &[u8],
+    ) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), IndexError>> + use<'a> {
+        self.snapshot.range(first, last).map(|pair| pair.map_err(|e| self.noted(e)))
+    }
+
+    /// A row of the index, decoded.
+    fn decoded<T>(
+        &self,
+        key: &[u8],
+        decode: impl FnOnce(&[u8]) -> Result<T, RowError>,
+    ) -> Result<Option<T>, IndexError> {
+        self.get(key)?.map(|value| decode(&value)).transpose().map_err(|e| self.noted(e))
+    }
+
     pub(crate) fn new(snapshot: Box<dyn Snapshot>, shared: Arc<Shared>, horizon: u32) -> Self {
         View { snapshot, shared, horizon }
     }
@@ -128,8 +161,7 @@ impl View {
     /// # Errors
     /// The index failed.
     pub fn totals(&self) -> Result<Totals, IndexError> {
-        let meta =
-            self.snapshot.get(&key::meta())?.map(|v| Meta::decode(&v)).transpose()?.unwrap_or_default();
+        let meta = self.decoded(&key::meta(), Meta::decode)?.unwrap_or_default();
         Ok(Totals { linked: meta.linked, linked_bytes: meta.linked_bytes, pending: meta.pending })
     }
 
@@ -138,7 +170,7 @@ impl View {
     /// # Errors
     /// The index failed.
     pub fn standing(&self, hash: &Hash) -> Result<Option<Stored>, IndexError> {
-        let standing = self.snapshot.get(&key::standing(hash))?.map(|v| Standing::decode(&v)).transpose()?;
+        let standing = self.decoded(&key::standing(hash), Standing::decode)?;
         Ok(standing.map(|s| match s {
             Standing::Linked { index, .. } if index < self.horizon => Stored::Linked(index),
             _ => Stored::Pending,
@@ -153,8 +185,7 @@ impl View {
         if index >= self.horizon {
             return Ok(None);
         }
-        let Some(value) = self.snapshot.get(&key::linked(index))? else { return Ok(None) };
-        Ok(Some(LinkedRow::decode(&value)?.row))
+        Ok(self.decoded(&key::linked(index), LinkedRow::decode)?.map(|linked| linked.row))
     }
 
     /// The row of a stored record, linked or pending.
@@ -162,15 +193,15 @@ impl View {
     /// # Errors
     /// The index failed.
     pub fn row_of(&self, hash: &Hash) -> Result<Option<Row>, IndexError> {
-        match self.snapshot.get(&key::standing(hash))?.map(|v| Standing::decode(&v)).transpose()? {
+        match self.decoded(&key::standing(hash), Standing::decode)? {
             None => Ok(None),
             Some(Standing::Linked { index, .. }) => {
-                let value = self.snapshot.get(&key::linked(index))?.ok_or(RowError('r'))?;
-                Ok(Some(LinkedRow::decode(&value)?.row))
+                let linked = self.decoded(&key::linked(index), LinkedRow::decode)?;
+                Ok(Some(linked.ok_or_else(|| self.noted(RowError('r')))?.row))
             }
             Some(Standing::Pending) => {
-                let value = self.snapshot.get(&key::pending(hash))?.ok_or(RowError('p'))?;
-                Ok(Some(PendingRow::decode(&value)?.row))
+                let pending = self.decoded(&key::pending(hash), PendingRow::decode)?;
+                Ok(Some(pending.ok_or_else(|| self.noted(RowError('p')))?.row))
             }
         }
     }
@@ -197,7 +228,7 @@ impl View {
     /// The index failed.
     pub fn reputation(&self, row: &Row) -> Result<u8, IndexError> {
         if !row.selectors.is_empty() {
-            match self.snapshot.get(&key::claim(&row.id))?.map(|v| Claim::decode(&v)).transpose()? {
+            match self.decoded(&key::claim(&row.id), Claim::decode)? {
                 Some(Claim::Held { owner, .. }) if owner == row.owner => {}
                 _ => return Ok(REPUTATION_COLLISION),
             }
@@ -213,16 +244,15 @@ impl View {
         first: &SelectorKey,
         last: &SelectorKey,
     ) -> impl Iterator<Item = Result<u32, IndexError>> + use<'a> {
-        let pairs =
-            self.snapshot.range(&key::selector(position, first, 0), &key::selector(position, last, u32::MAX));
+        let pairs = self.range(&key::selector(position, first, 0), &key::selector(position, last, u32::MAX));
         let horizon = self.horizon;
         pairs.filter_map(move |pair| match pair {
             Ok((key, _)) => match index_of(&key) {
                 Some(index) if index < horizon => Some(Ok(index)),
                 Some(_) => None,
-                None => Some(Err(RowError('s').into())),
+                None => Some(Err(self.noted(RowError('s')))),
             },
-            Err(e) => Some(Err(e.into())),
+            Err(e) => Some(Err(e)),
         })
     }
 
@@ -232,9 +262,13 @@ impl View {
     /// The index failed.
     pub fn tokens_between(&self, first: u64, last: u64, count: usize) -> Result<Vec<u64>, IndexError> {
         let mut tokens = Vec::new();
-        for pair in self.snapshot.range(&key::token(first, 0), &key::token(last, u64::MAX)).take(count) {
+        for pair in self.range(&key::token(first, 0), &key::token(last, u64::MAX)).take(count) {
             let (key, _) = pair?;
-            tokens.push(key.last_chunk::<8>().map(|b| u64::from_be_bytes(*b)).ok_or(RowError('t'))?);
+            tokens.push(
+                key.last_chunk::<8>()
+                    .map(|b| u64::from_be_bytes(*b))
+                    .ok_or_else(|| self.noted(RowError('t')))?,
+            );
         }
         Ok(tokens)
     }
@@ -245,7 +279,7 @@ impl View {
     /// The index failed.
     pub fn of_type(&self, record_type: u8) -> Result<Vec<u32>, IndexError> {
         let mut indexes = Vec::new();
-        for pair in self.snapshot.range(&key::special(record_type, 0), &key::special(record_type, u32::MAX)) {
+        for pair in self.range(&key::special(record_type, 0), &key::special(record_type, u32::MAX)) {
             let (key, _) = pair?;
             indexes.extend(index_of(&key).filter(|i| *i < self.horizon));
         }
@@ -257,7 +291,7 @@ impl View {
     /// # Errors
     /// The index failed.
     pub fn pulse(&self, token: u64) -> Result<Option<Pulse>, IndexError> {
-        Ok(self.snapshot.get(&key::pulse(token))?.and_then(|v| Pulse::from_bytes(&v).ok()))
+        Ok(self.get(&key::pulse(token))?.and_then(|v| Pulse::from_bytes(&v).ok()))
     }
 
     /// What an owner has linked here.
@@ -265,7 +299,7 @@ impl View {
     /// # Errors
     /// The index failed.
     pub fn owner_totals(&self, owner: &OwnerPublic) -> Result<OwnerTotals, IndexError> {
-        let totals = self.snapshot.get(&key::owner(owner))?.map(|v| OwnerTotals::decode(&v)).transpose()?;
+        let totals = self.decoded(&key::owner(owner), OwnerTotals::decode)?;
         Ok(totals.unwrap_or_default())
     }
 
@@ -276,10 +310,10 @@ impl View {
     pub fn comments(&self, id: &[u8; 32], owner: &OwnerPublic) -> Result<Vec<OwnerPublic>, IndexError> {
         let prefix = key::comments_on(id, owner);
         let mut oracles = Vec::new();
-        for pair in self.snapshot.range(&prefix, &prefix_last(&prefix)) {
+        for pair in self.range(&prefix, &prefix_last(&prefix)) {
             let (key, _) = pair?;
             let oracle = key.get(prefix.len()..).unwrap_or_default();
-            oracles.push(OwnerPublic::from_bytes(oracle).map_err(|_| RowError('k'))?);
+            oracles.push(OwnerPublic::from_bytes(oracle).map_err(|_| self.noted(RowError('k')))?);
         }
         Ok(oracles)
     }
@@ -290,11 +324,12 @@ impl View {
     /// The index failed.
     pub fn wanted(&self, count: usize) -> Result<Vec<Hash>, IndexError> {
         let mut wanted: Vec<Hash> = Vec::new();
-        for pair in self.snapshot.range(b"w", &prefix_last(b"w")) {
+        for pair in self.range(b"w", &prefix_last(b"w")) {
             let (key, _) = pair?;
-            let missing: [u8; 32] = key.get(1..33).and_then(|b| b.try_into().ok()).ok_or(RowError('w'))?;
+            let missing: [u8; 32] =
+                key.get(1..33).and_then(|b| b.try_into().ok()).ok_or_else(|| self.noted(RowError('w')))?;
             let missing = Hash(missing);
-            if wanted.last() == Some(&missing) || self.snapshot.get(&key::standing(&missing))?.is_some() {
+            if wanted.last() == Some(&missing) || self.get(&key::standing(&missing))?.is_some() {
                 continue;
             }
             if wanted.len() == count {

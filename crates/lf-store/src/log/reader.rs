@@ -48,6 +48,11 @@ pub struct CheckReport {
 }
 
 impl LogReader {
+    /// The id given to the log when it was made.
+    pub fn log_id(&self) -> [u8; 16] {
+        self.shared.log_id
+    }
+
     /// The durable end: every entry below can be read.
     pub fn end(&self) -> LogPosition {
         self.shared.end()
