@@ -57,8 +57,8 @@ pub struct OwnerEntry {
 
 impl OwnerEntry {
     /// An entry for a key.
-    pub fn new(secret: &OwnerSecret) -> Self {
-        OwnerEntry { public: *secret.public(), private: secret.to_bytes(), default: false, unknown: Map::new() }
+    pub fn new(secret: &OwnerSecret, default: bool) -> Self {
+        OwnerEntry { public: *secret.public(), private: secret.to_bytes(), default, unknown: Map::new() }
     }
 
     /// The private key.
@@ -359,7 +359,7 @@ mod tests {
     #[test]
     fn deleting_the_last_owner_is_not_a_fresh_start() {
         let (_dir, path) = file(r#"{"URLs": [], "Owners": null}"#);
-        let owner = OwnerEntry::new(&OwnerSecret::from_seed(OwnerType::P224, b"x"));
+        let owner = OwnerEntry::new(&OwnerSecret::from_seed(OwnerType::P224, b"x"), true);
         let fresh = |config: &mut Config| Ok::<_, ConfigError>(config.is_fresh());
         assert!(Config::update(&path, fresh).unwrap());
         assert!(Config::update(&path, fresh).unwrap());

@@ -45,7 +45,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Node(args)) => node::run(&context, args).map(done),
         Some(Command::Makegenesis(args)) => makegenesis::run(&args).map(done),
         Some(Command::Verify(args)) => verify::run(&context, &args).map(done),
-        Some(Command::Demo(args)) => demo::run(&context, &args).map(done),
+        Some(Command::Demo(args)) => demo::run(&args).map(done),
         Some(Command::Selftest(args)) => selftest::run(&context, &args).map(done),
         Some(Command::Completions(args)) => completions::run(&args).map(done),
         Some(Command::Man(args)) => man::run(&args).map(done),

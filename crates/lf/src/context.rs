@@ -47,7 +47,7 @@ impl Context {
         let secret = new_secret(OwnerType::Ed25519)?;
         let config = self.update(|config| {
             if config.is_fresh() {
-                let entry = OwnerEntry { default: true, ..OwnerEntry::new(&secret) };
+                let entry = OwnerEntry::new(&secret, true);
                 let name = user_name();
                 ui::note(&format!("New owner {name} {} in {}", entry.public, path.display()));
                 config.owners.insert(name, entry);

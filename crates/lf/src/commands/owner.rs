@@ -210,7 +210,7 @@ fn add(context: &Context, name: &str, secret: impl FnOnce() -> Result<OwnerSecre
     let secret = secret()?;
     let entry = context.update(|config| {
         let name = free_name(config, name)?.to_owned();
-        let entry = OwnerEntry { default: config.owners.is_empty(), ..OwnerEntry::new(&secret) };
+        let entry = OwnerEntry::new(&secret, config.owners.is_empty());
         config.owners.insert(name, entry.clone());
         Ok(entry)
     })?;
@@ -231,12 +231,11 @@ fn default(context: &Context, name: &str) -> Result<()> {
 }
 
 fn delete(context: &Context, name: &str) -> Result<()> {
-    let (entry, left) = context.update(|config| {
+    let (mut entry, left) = context.update(|config| {
         let entry = config.owners.remove(name).ok_or_else(|| unknown_owner(name))?;
         Ok((entry, config.owners.len()))
     })?;
-    let was_default = entry.default;
-    let entry = OwnerEntry { default: false, ..entry };
+    let was_default = std::mem::take(&mut entry.default);
     ui::print(&format!("{} DELETED\n", line(name, &entry)))?;
     if was_default && left > 0 {
         ui::note("That was the default owner. Choose another: lf owner default NAME");
