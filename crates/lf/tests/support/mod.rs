@@ -1,5 +1,5 @@
 //! Runs the real binary, and a real node with it.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
