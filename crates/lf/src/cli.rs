@@ -23,10 +23,10 @@ const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usag
 )]
 pub(crate) struct Cli {
     /// Directory of client.json and of the node's files [default: ~/.lf, /var/lib/lf for root]
-    #[arg(long, value_name = "DIR", env = "LF_PATH", global = true, hide_env = true)]
+    #[arg(long, value_name = "DIR", env = "LF_PATH", global = true, help_heading = "Global options", hide_env_values = true)]
     pub(crate) path: Option<PathBuf>,
     /// Print JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -36,7 +36,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 pub(crate) struct Urls {
     /// Nodes to ask, in order [default: those of lf url list]
-    #[arg(long, value_name = "URL,…", env = "LF_URL", value_delimiter = ',', hide_env = true)]
+    #[arg(long, value_name = "URL,…", env = "LF_URL", value_delimiter = ',', hide_env_values = true)]
     pub(crate) url: Vec<String>,
 }
 

@@ -144,7 +144,15 @@ fn mistakes() {
 #[test]
 fn values_too_large_are_refused_before_any_work() {
     let node = Node::start();
-    let noise: Vec<u8> = (0..3000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    // Xorshift: bytes that do not compress.
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    let noise: Vec<u8> = (0..3000).map(|_| next()).collect();
     let refused = node.home.lf_with_input(["set", "-file", "large", "-"], &noise).error();
     assert!(refused.contains("larger than this network's 1024"), "{refused}");
     let compressible = vec![b'a'; 3000];

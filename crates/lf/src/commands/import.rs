@@ -41,7 +41,7 @@ pub(crate) struct Import {
     #[arg(long, value_name = "OWNER")]
     owner: Option<String>,
     /// Masking key [default: the first name of each record]
-    #[arg(long, value_name = "KEY", env = "LF_MASK", hide_env = true, hide_env_values = true)]
+    #[arg(long, value_name = "KEY", env = "LF_MASK", hide_env_values = true)]
     mask: Option<String>,
     /// Pulse what is unchanged
     #[arg(long)]

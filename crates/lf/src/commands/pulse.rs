@@ -21,7 +21,7 @@ pub(crate) struct PulseArgs {
     #[arg(required = true, value_name = "SELECTOR")]
     selectors: Vec<String>,
     /// Masking key, needed only for a record older than a year
-    #[arg(long, value_name = "KEY", env = "LF_MASK", hide_env = true, hide_env_values = true)]
+    #[arg(long, value_name = "KEY", env = "LF_MASK", hide_env_values = true)]
     mask: Option<String>,
     /// The record's owner [default: the one marked * in lf owner list]
     #[arg(long, value_name = "OWNER")]

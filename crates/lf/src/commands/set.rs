@@ -20,6 +20,7 @@ use crate::{interact, ui};
 /// A value that is there already is not written again. Prints the owner and the record's hash.
 #[derive(Debug, Args)]
 #[command(
+    override_usage = "lf set [OPTIONS] <SELECTOR>... <VALUE>",
     before_long_help = "Examples:\n  lf set greeting 'hello world'      write under a name\n  lf set 'score#7' 1200              under a name and an ordinal\n  lf set --file photo p.png          a file's contents (- for stdin)\n  lf set --mask KEY greeting hi      readable only with the key\n  lf set temperature -5              values may begin with a dash\n\n"
 )]
 pub(crate) struct Set {
@@ -30,7 +31,7 @@ pub(crate) struct Set {
     #[arg(long)]
     file: bool,
     /// Masking key [default: the first name]
-    #[arg(long, value_name = "KEY", env = "LF_MASK", hide_env = true, hide_env_values = true)]
+    #[arg(long, value_name = "KEY", env = "LF_MASK", hide_env_values = true)]
     mask: Option<String>,
     /// Write as this owner [default: the one marked * in lf owner list]
     #[arg(long, value_name = "OWNER")]

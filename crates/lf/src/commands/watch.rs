@@ -26,7 +26,7 @@ pub(crate) struct WatchArgs {
     #[arg(required = true, value_name = "SELECTOR")]
     selectors: Vec<String>,
     /// Masking key, if it is not the first name
-    #[arg(long, value_name = "KEY", env = "LF_MASK", hide_env = true, hide_env_values = true)]
+    #[arg(long, value_name = "KEY", env = "LF_MASK", hide_env_values = true)]
     mask: Option<String>,
     /// Only records of this owner (a name of lf owner list, or @…)
     #[arg(long, value_name = "OWNER")]
