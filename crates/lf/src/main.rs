@@ -1,3 +1,5 @@
-//! The `lf` program.
-#![forbid(unsafe_code)]
-fn main() {}
+//! The `lf` command.
+
+fn main() -> std::process::ExitCode {
+    lf_cli::main()
+}

@@ -1,0 +1,190 @@
+//! The API's operations, one method each.
+
+use std::io::{Read, Write};
+
+use lf_proto::api::{Made, NodeStatus, OwnerStatus, Peer, Query, QueryResult, RecordJson};
+use lf_proto::hash::Hash;
+use lf_proto::json;
+use lf_proto::owner::OwnerPublic;
+use lf_proto::pulse::Pulse;
+use lf_proto::record::{LINKS_MAX, Record};
+use serde::de::DeserializeOwned;
+
+use crate::http::{Request, Transport};
+use crate::write::NetworkCache;
+use crate::{ClientError, Url};
+
+/// A client of one or more nodes of a network. Several URLs are tried in order; the one that answered last comes
+/// first from then on. Shared by reference between threads.
+pub struct Client {
+    pub(crate) transport: Transport,
+    pub(crate) network: NetworkCache,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("urls", &self.transport.urls()).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client for these URLs. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// No URL, or one that is none.
+    pub fn new<T: AsRef<str>>(urls: impl IntoIterator<Item = T>) -> Result<Self, ClientError> {
+        let urls = urls.into_iter().map(|url| url.as_ref().parse()).collect::<Result<Vec<Url>, _>>()?;
+        Ok(Client { transport: Transport::new(urls)?, network: NetworkCache::default() })
+    }
+
+    /// The URLs, in the order given.
+    pub fn urls(&self) -> &[Url] {
+        self.transport.urls()
+    }
+
+    fn get_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let (url, body) = self.transport.ask(path, &Request::Get)?;
+        parse(&url, &body)
+    }
+
+    fn post_json<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<(Url, T), ClientError> {
+        let request = Request::Post { content_type: "application/json", body };
+        let (url, body) = self.transport.ask(path, &request)?;
+        let answer = parse(&url, &body)?;
+        Ok((url, answer))
+    }
+
+    /// The node's state.
+    ///
+    /// # Errors
+    /// No answer, or none that makes sense.
+    pub fn status(&self) -> Result<NodeStatus, ClientError> {
+        self.get_json("/status")
+    }
+
+    /// [`status`](Self::status), and the URL of the node that answered.
+    ///
+    /// # Errors
+    /// No answer, or none that makes sense.
+    pub fn status_with_url(&self) -> Result<(Url, NodeStatus), ClientError> {
+        let (url, body) = self.transport.ask("/status", &Request::Get)?;
+        let status = parse(&url, &body)?;
+        Ok((url, status))
+    }
+
+    /// What the node knows of an owner, and links for the owner's next record.
+    ///
+    /// # Errors
+    /// No answer, or none that makes sense.
+    pub fn owner_status(&self, owner: &OwnerPublic) -> Result<OwnerStatus, ClientError> {
+        self.get_json(&format!("/owner/{owner}"))
+    }
+
+    /// Links for a new record: as many as the network wants, or `count`.
+    ///
+    /// # Errors
+    /// No answer, or none that makes sense.
+    pub fn links(&self, count: Option<usize>) -> Result<Vec<Hash>, ClientError> {
+        let path = count.map_or_else(|| "/links".to_owned(), |count| format!("/links?count={count}"));
+        let (url, body) = self.transport.ask(&path, &Request::Get)?;
+        let (hashes, rest) = body.as_chunks::<32>();
+        if !rest.is_empty() || hashes.len() > LINKS_MAX {
+            return Err(wrong(&url, format!("{} bytes of links", body.len())));
+        }
+        Ok(hashes.iter().map(|hash| Hash(*hash)).collect())
+    }
+
+    /// A record by its hash; None if the node does not have it.
+    ///
+    /// # Errors
+    /// No answer, or another record than asked for.
+    pub fn record(&self, hash: &Hash) -> Result<Option<Record>, ClientError> {
+        match self.transport.ask(&format!("/record/raw/{hash}"), &Request::Get) {
+            Ok((url, body)) => {
+                let record = Record::decode(&body).map_err(|e| wrong(&url, e.to_string()))?;
+                if record.hash() != *hash {
+                    return Err(wrong(&url, format!("record {} instead of {hash}", record.hash())));
+                }
+                Ok(Some(record))
+            }
+            Err(ClientError::Api { status: 404, .. }) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Sends a query as it is. [`Client::find`] is the one that makes queries and checks their answers.
+    ///
+    /// # Errors
+    /// No answer, a refused query, or an answer that makes no sense.
+    pub fn query(&self, query: &Query) -> Result<(Url, Vec<Vec<QueryResult>>), ClientError> {
+        let body = serde_json::to_vec(query).unwrap_or_default();
+        // `null`, which the reference answers where nothing matches, is read as well.
+        let (url, sets): (_, Option<_>) = self.post_json("/query", &body)?;
+        Ok((url, sets.unwrap_or_default()))
+    }
+
+    /// Posts a record. One that the node has already is a success.
+    ///
+    /// # Errors
+    /// No answer, or the node's reason to refuse it.
+    pub fn post(&self, record: &Record) -> Result<(), ClientError> {
+        let request = Request::Post { content_type: "application/octet-stream", body: record.as_bytes() };
+        let (url, body) = self.transport.ask("/post", &request)?;
+        let stored: RecordJson = parse(&url, &body)?;
+        match stored.to_record() {
+            Ok(stored) if stored.hash() == record.hash() => Ok(()),
+            _ => Err(wrong(&url, "it stored another record than was posted".to_owned())),
+        }
+    }
+
+    /// Posts a pulse; whether the node accepted it as new.
+    ///
+    /// # Errors
+    /// No answer, or none that makes sense.
+    pub fn pulse(&self, pulse: &Pulse) -> Result<bool, ClientError> {
+        let request = Request::Post { content_type: "application/octet-stream", body: &pulse.to_bytes() };
+        let (url, body) = self.transport.ask("/pulse", &request)?;
+        parse::<Made>(&url, &body).map(|made| made.accepted)
+    }
+
+    /// Asks the node to try a peer. Trusted clients only.
+    ///
+    /// # Errors
+    /// No answer, or a node that does not trust us.
+    pub fn connect(&self, peer: &Peer) -> Result<(), ClientError> {
+        let body = serde_json::to_vec(peer).unwrap_or_default();
+        let request = Request::Post { content_type: "application/json", body: &body };
+        self.transport.ask("/connect", &request).map(drop)
+    }
+
+    /// Copies all records of the node, links before linkers, into `sink`. `progress` gets the bytes so far.
+    ///
+    /// # Errors
+    /// No answer, a connection that ends early, or a sink that fails.
+    pub fn dump_records(&self, sink: &mut dyn Write, progress: &mut dyn FnMut(u64)) -> Result<u64, ClientError> {
+        let (url, mut body) = self.transport.stream("/dumprecords", &Request::Get, &[])?;
+        let mut buffer = vec![0; 1 << 16];
+        let mut total = 0;
+        loop {
+            let count = body.read(&mut buffer).map_err(|e| ClientError::Unreachable {
+                url: url.to_string(),
+                problem: format!("the records end early: {e}"),
+            })?;
+            if count == 0 {
+                return Ok(total);
+            }
+            let chunk = buffer.get(..count).unwrap_or_default();
+            sink.write_all(chunk).map_err(|source| ClientError::Sink { url: url.to_string(), source })?;
+            total += count as u64;
+            progress(total);
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(url: &Url, body: &[u8]) -> Result<T, ClientError> {
+    json::from_slice(body).map_err(|e| wrong(url, e.to_string()))
+}
+
+pub(crate) fn wrong(url: &Url, problem: String) -> ClientError {
+    ClientError::Answer { url: url.to_string(), problem }
+}

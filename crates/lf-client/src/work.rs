@@ -1,0 +1,132 @@
+//! Proof of work on the machine's cores: the threads that lf-proto leaves to its callers.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use lf_proto::work::{Progress, Search, Table, Work};
+
+use crate::{ClientError, secrets};
+
+/// The collision table is not allowed to take more, in bytes.
+const MEMORY_BYTES_MAX: usize = 512 << 20;
+
+/// How often progress is reported.
+const REPORT_EVERY: Duration = Duration::from_millis(100);
+
+/// How a search is going.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WorkProgress {
+    /// Hashes done so far.
+    pub hashes_done: u64,
+    /// How many such a search takes on average. The true number is random: one search in 20 takes twice as many.
+    pub hashes_expected: u64,
+    /// Time since it began.
+    pub elapsed: Duration,
+}
+
+impl WorkProgress {
+    /// The measured speed.
+    pub fn hashes_per_second(&self) -> f64 {
+        self.hashes_done as f64 / self.elapsed.as_secs_f64().max(1e-9)
+    }
+
+    /// How much longer it will take on average: what is left of the expected hashes. None before there is a speed,
+    /// or once the expected number is passed.
+    pub fn remaining(&self) -> Option<Duration> {
+        let left = self.hashes_expected.checked_sub(self.hashes_done)?;
+        let speed = self.hashes_per_second();
+        (speed > 0.0).then(|| Duration::try_from_secs_f64(left as f64 / speed).ok()).flatten()
+    }
+}
+
+/// Who does the work: a number of threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Workers {
+    /// The number of threads.
+    pub threads: NonZeroUsize,
+}
+
+impl Default for Workers {
+    /// One thread for each core.
+    fn default() -> Self {
+        Workers { threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN) }
+    }
+}
+
+impl Workers {
+    /// Searches for a proof. `progress` is called about ten times a second, and stops the search by returning false.
+    ///
+    /// # Errors
+    /// [`ClientError::Cancelled`], or no random numbers.
+    pub fn search(
+        &self,
+        work_hash: &[u8; 48],
+        difficulty: u32,
+        progress: &mut dyn FnMut(WorkProgress) -> bool,
+    ) -> Result<Work, ClientError> {
+        let begun = Instant::now();
+        let seed = u64::from_le_bytes(secrets::random()?);
+        let difficulty = difficulty.max(1);
+        // Difficulty 0 is the only error, and excluded.
+        let search = Search::new(Table::shared(), work_hash, difficulty, MEMORY_BYTES_MAX, seed)
+            .map_err(|_| ClientError::Cancelled)?;
+        let stop = AtomicBool::new(false);
+        let (search, stop) = (&search, &stop);
+        std::thread::scope(|scope| {
+            let this = std::thread::current();
+            for _ in 0..self.threads.get() {
+                let this = this.clone();
+                scope.spawn(move || {
+                    let mut worker = search.worker();
+                    while !stop.load(Relaxed) && worker.step() == Progress::Searching {}
+                    this.unpark();
+                });
+            }
+            loop {
+                if let Some(work) = search.found() {
+                    return Ok(work);
+                }
+                let wanted = progress(WorkProgress {
+                    hashes_done: search.hashes_done(),
+                    hashes_expected: search.expected_hashes(),
+                    elapsed: begun.elapsed(),
+                });
+                if !wanted {
+                    stop.store(true, Relaxed);
+                    return Err(ClientError::Cancelled);
+                }
+                std::thread::park_timeout(REPORT_EVERY);
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use lf_proto::work::{TablePasses, verify};
+
+    #[test]
+    fn proofs_verify_and_searches_stop() {
+        let work = Workers::default().search(&[1; 48], 100, &mut |_| true).unwrap();
+        assert_eq!(work.difficulty(), 100);
+        assert_eq!(verify(Table::shared(), &[1; 48], &work, TablePasses::NONE), Ok(()));
+        let stopped = Workers::default().search(&[1; 48], 0x0f7b_0000, &mut |_| false);
+        assert!(matches!(stopped, Err(ClientError::Cancelled)));
+    }
+
+    #[test]
+    fn estimates() {
+        let progress = |hashes_done| WorkProgress {
+            hashes_done,
+            hashes_expected: 400,
+            elapsed: Duration::from_secs(2),
+        };
+        assert_eq!(progress(0).remaining(), None);
+        assert_eq!(progress(100).remaining(), Some(Duration::from_secs(6)));
+        assert_eq!(progress(401).remaining(), None);
+    }
+}

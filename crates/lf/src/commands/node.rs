@@ -1,0 +1,223 @@
+//! `lf node`: running a node, and starting one from another.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Instant;
+
+use clap::{Args, Subcommand, ValueEnum};
+use lf_client::Client;
+use lf_node::RunConfig;
+use lf_proto::api::Peer;
+use lf_proto::base62;
+use lf_proto::blob::Blob;
+use lf_proto::genesis::Genesis;
+
+use crate::cli::Urls;
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+use crate::ui;
+
+/// Run a node, or prepare one
+#[derive(Debug, Args)]
+#[command(
+    after_help = "node-start, node-bootstrap and node-connect are other ways to write these commands.",
+    before_long_help = "Examples:\n  lf node start                       run a node\n  lf node start --localtest           run one without peers and work\n  lf node bootstrap http://host:9980  fetch another node's records first\n\n"
+)]
+pub(crate) struct Node {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Start(Start),
+    Bootstrap(Bootstrap),
+    Connect(Connect),
+}
+
+/// Run a node until Ctrl-C or SIGTERM
+///
+/// Its files are in the home directory (see --path). The network is that of genesis.lf there, else the public one
+/// that is built in. Records in a bootstrap.lf there are read first.
+#[derive(Debug, Args)]
+#[command(
+    before_long_help = "Examples:\n  lf node start\n  lf node start --localtest --logstderr\n  lf node start --path /srv/lf --http 0.0.0.0:9980\n\n"
+)]
+struct Start {
+    /// Serve HTTP on this port of loopback, or on ADDRESS:PORT; 0 for none
+    #[arg(long, value_name = "PORT", default_value_t = Http(Some(DEFAULT_HTTP)))]
+    http: Http,
+    /// No peers, no proof of work; everything is kept in localtest/ of the home directory
+    #[arg(long)]
+    localtest: bool,
+    /// How much is logged
+    #[arg(long, value_name = "LEVEL", default_value = "normal")]
+    loglevel: LogLevel,
+    /// Log to stderr instead of node.log
+    #[arg(long)]
+    logstderr: bool,
+    /// Log JSON
+    #[arg(long)]
+    logjson: bool,
+    /// Port for peers (there is no network of nodes yet)
+    #[arg(long, value_name = "PORT", hide = true)]
+    p2p: Option<u16>,
+    /// Publish comments on what this node sees (not yet)
+    #[arg(long, hide = true)]
+    oracle: bool,
+    /// Serve HTTPS for these hosts (not yet)
+    #[arg(long, value_name = "HOST,…", hide = true)]
+    letsencrypt: Option<String>,
+}
+
+/// Fetch genesis and records of another node
+///
+/// Writes genesis.lf and bootstrap.lf into the home directory, for lf node start to begin with. The records are
+/// checked when the node reads them.
+#[derive(Debug, Args)]
+struct Bootstrap {
+    /// The other node's URL
+    url: String,
+}
+
+/// Tell a node to try a peer
+#[derive(Debug, Args)]
+struct Connect {
+    /// The peer's IP address
+    ip: IpAddr,
+    /// The peer's port
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    port: u16,
+    /// The peer's public key, base62
+    identity: String,
+    #[command(flatten)]
+    urls: Urls,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogLevel {
+    Normal,
+    Verbose,
+    Trace,
+}
+
+/// Where HTTP is served, if anywhere.
+#[derive(Debug, Clone, Copy)]
+struct Http(Option<SocketAddr>);
+
+const DEFAULT_HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), lf_node::runtime::HTTP_PORT);
+
+impl FromStr for Http {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(port) = text.parse::<u16>() {
+            let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+            return Ok(Http((port != 0).then_some(address)));
+        }
+        text.parse().map(|address| Http(Some(address))).map_err(|_| "it must be PORT or ADDRESS:PORT".to_owned())
+    }
+}
+
+impl std::fmt::Display for Http {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(address) if address.ip().is_loopback() => write!(f, "{}", address.port()),
+            Some(address) => write!(f, "{address}"),
+            None => f.write_str("0"),
+        }
+    }
+}
+
+pub(crate) fn run(context: &Context, args: Node) -> Result<()> {
+    match args.command {
+        Command::Start(args) => start(context, &args),
+        Command::Bootstrap(args) => bootstrap(context, &args),
+        Command::Connect(args) => connect(context, args),
+    }
+}
+
+fn start(context: &Context, args: &Start) -> Result<()> {
+    if args.letsencrypt.is_some() {
+        return Err(Failure::new("--letsencrypt is not there yet").hint("put a reverse proxy in front for HTTPS"));
+    }
+    if args.oracle {
+        return Err(Failure::new("--oracle is not there yet"));
+    }
+    if args.p2p.is_some() && !args.localtest {
+        ui::note("--p2p has no effect yet: this version does not connect to other nodes.");
+    }
+    let config = RunConfig {
+        local_test: args.localtest,
+        http: args.http.0,
+        log_stderr: args.logstderr,
+        log_json: args.logjson,
+        log_level: match args.loglevel {
+            LogLevel::Normal => tracing::Level::INFO,
+            LogLevel::Verbose => tracing::Level::DEBUG,
+            LogLevel::Trace => tracing::Level::TRACE,
+        },
+        ..RunConfig::new(context.home()?)
+    };
+    lf_node::run(&config).map_err(run_failure)
+}
+
+/// Its errors have their hint behind a semicolon.
+pub(crate) fn run_failure(error: lf_node::RunError) -> Failure {
+    let text = error.to_string();
+    match text.rsplit_once("; ") {
+        Some((message, hint)) => Failure::new(message).hint(hint),
+        None => Failure::new(text),
+    }
+}
+
+fn bootstrap(context: &Context, args: &Bootstrap) -> Result<()> {
+    let home = context.home()?;
+    let (genesis_path, bootstrap_path) = (home.join("genesis.lf"), home.join("bootstrap.lf"));
+    for path in [&genesis_path, &bootstrap_path] {
+        if path.exists() {
+            return Err(Failure::new(format!("{} exists: this node has its records already", path.display()))
+                .hint("bootstrap into an empty home directory: lf --path DIR node bootstrap URL"));
+        }
+    }
+    let client = Client::new([&args.url])?;
+    let status = client.status()?;
+    let genesis = Genesis::parse(&status.genesis_records.0)
+        .map_err(|e| Failure::new(format!("{} has no usable genesis: {e}", args.url)))?;
+    let failed = |path: &Path, e: std::io::Error| Failure::new(format!("cannot write {}: {e}", path.display()));
+    fs::create_dir_all(home).map_err(|e| failed(home, e))?;
+    let begun = Instant::now();
+    let partial = home.join("bootstrap.lf.part");
+    let bar = ui::count_bar("Fetching bytes", Some(status.data_size));
+    let fetch = || -> Result<u64> {
+        let mut file = BufWriter::new(File::create(&partial).map_err(|e| failed(&partial, e))?);
+        let bytes = client.dump_records(&mut file, &mut |bytes| bar.set_position(bytes))?;
+        file.flush().and_then(|()| file.get_ref().sync_all()).map_err(|e| failed(&partial, e))?;
+        Ok(bytes)
+    };
+    let fetched = fetch();
+    bar.finish_and_clear();
+    let bytes = fetched.inspect_err(|_| {
+        let _ = fs::remove_file(&partial);
+    })?;
+    fs::rename(&partial, &bootstrap_path).map_err(|e| failed(&bootstrap_path, e))?;
+    fs::write(&genesis_path, genesis.to_bytes()).map_err(|e| failed(&genesis_path, e))?;
+    context.update(|config| {
+        if !config.urls.contains(&args.url) {
+            config.urls.push(args.url.trim_end_matches('/').to_owned());
+        }
+        Ok(())
+    })?;
+    ui::note(&format!("{} fetched in {} into {}.", ui::bytes(bytes), ui::took(begun.elapsed()), home.display()));
+    ui::note("Start the node: lf node start");
+    if context.json { ui::print_json(&status) } else { Ok(()) }
+}
+
+fn connect(context: &Context, args: Connect) -> Result<()> {
+    let identity = base62::decode(&args.identity).map_err(|e| Failure::new(format!("identity: {e}")))?;
+    let peer = Peer { ip: args.ip.to_string(), port: args.port, identity: Blob(identity) };
+    Ok(context.client(&args.urls.url)?.connect(&peer)?)
+}

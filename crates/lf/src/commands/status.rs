@@ -1,0 +1,95 @@
+//! `lf status`: is the node well?
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use anstyle::{AnsiColor, Style};
+use clap::Args;
+use lf_proto::api::NodeStatus;
+
+use crate::cli::Urls;
+use crate::context::Context;
+use crate::failure::Result;
+use crate::{times, ui};
+
+/// Is the node well?
+///
+/// Asks the first node that answers and shows what matters about it; everything with --json.
+#[derive(Debug, Args)]
+#[command(before_long_help = "Examples:\n  lf status\n  lf status --json\n  lf status --url http://127.0.0.1:9980\n\n")]
+pub(crate) struct Status {
+    #[command(flatten)]
+    urls: Urls,
+}
+
+pub(crate) fn run(context: &Context, args: &Status) -> Result<()> {
+    let client = context.client(&args.urls.url)?;
+    let asked = Instant::now();
+    let (url, status) = client.status_with_url()?;
+    if context.json {
+        return ui::print_json(&status);
+    }
+    let took = asked.elapsed();
+    let here = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    use std::io::Write as _;
+    let mut out = anstream::stdout().lock();
+    out.write_all(health(url.as_str(), &status, here, took).as_bytes())?;
+    out.flush()?;
+    Ok(())
+}
+
+/// The summary. `here` is our own clock, seconds since 1970.
+fn health(url: &str, status: &NodeStatus, here: u64, took: std::time::Duration) -> String {
+    let bold = Style::new().bold();
+    let good = Style::new().fg_color(Some(AnsiColor::Green.into()));
+    let bad = Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()));
+    let p = &status.genesis_parameters;
+    let [major, minor, revision, _] = status.version;
+    let mut out = String::new();
+    let mut row = |label: &str, text: String| out.push_str(&format!("  {label:<10} {text}\n"));
+    let (mark, state) = if status.fully_synchronized {
+        (good, "up, has everything".to_owned())
+    } else {
+        (bad, "up, still catching up".to_owned())
+    };
+    row("node", format!("{mark}{state}{mark:#} for {}, answered in {}", times::show_duration(status.uptime), ui::took(took)));
+    row("software", format!("{} {major}.{minor}.{revision}, API {}", one_line(&status.software), status.api_version));
+    row("records", format!("{}, {}", ui::plural(status.record_count, "record"), ui::bytes(status.data_size)));
+    let id: String = p.id.iter().take(6).map(|b| format!("{b:02x}")).collect();
+    let name = if p.name.is_empty() { "(no name)".to_owned() } else { one_line(&p.name) };
+    row("network", format!("{name}, id {id}…"));
+    let work = match (status.local_test_mode, p.auth_required, p.work_factor()) {
+        (true, ..) => "no work (local test mode)".to_owned(),
+        (_, true, _) => "certificates required".to_owned(),
+        (_, _, 1) => "work".to_owned(),
+        (_, _, factor) => format!("work × {factor}"),
+    };
+    row(
+        "records of",
+        format!(
+            "up to {} of value, {} or more, {work}",
+            ui::plural(p.record_max_value_size, "byte"),
+            ui::plural(p.record_min_links, "link")
+        ),
+    );
+    let peers = match (status.local_test_mode, status.p2p_port) {
+        (true, _) => "none (local test mode)".to_owned(),
+        (_, 0) => "none (not listening for peers)".to_owned(),
+        (_, port) => format!("{} connected, port {port}", status.peers.len()),
+    };
+    row("peers", peers);
+    let off = status.clock.abs_diff(here);
+    let drift = p.record_max_time_drift.max(1);
+    row("clock", match off {
+        0..=2 => format!("{} (as here)", times::show(status.clock)),
+        off if off <= drift / 2 => format!("{}, {off} s off from here", times::show(status.clock)),
+        off => format!("{bad}{off} s off from here{bad:#}: records more than {drift} s ahead are refused"),
+    });
+    if let Some(oracle) = &status.oracle {
+        row("oracle", oracle.to_string());
+    }
+    format!("{bold}{url}{bold:#}\n{out}")
+}
+
+fn one_line(text: &str) -> String {
+    ui::printable(text.as_bytes()).chars().take(100).collect()
+}
