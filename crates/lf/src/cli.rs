@@ -53,6 +53,7 @@ pub(crate) enum Command {
     Url(commands::url::UrlArgs),
     Oracle(commands::oracle::Oracle),
     Node(commands::node::Node),
+    Db(commands::db::Db),
     Makegenesis(commands::makegenesis::MakeGenesis),
     Verify(commands::verify::Verify),
     Demo(commands::demo::Demo),

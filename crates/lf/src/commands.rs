@@ -1,6 +1,7 @@
 //! The commands, one module each, and the way to them.
 
 pub(crate) mod completions;
+pub(crate) mod db;
 pub(crate) mod demo;
 pub(crate) mod export;
 pub(crate) mod get;
@@ -43,6 +44,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Url(args)) => url::run(&context, args).map(done),
         Some(Command::Oracle(args)) => oracle::run(&context, args).map(done),
         Some(Command::Node(args)) => node::run(&context, args).map(done),
+        Some(Command::Db(args)) => db::run(&context, &args).map(done),
         Some(Command::Makegenesis(args)) => makegenesis::run(&args).map(done),
         Some(Command::Verify(args)) => verify::run(&context, &args).map(done),
         Some(Command::Demo(args)) => demo::run(&args).map(done),
