@@ -161,7 +161,11 @@ impl Client {
     ///
     /// # Errors
     /// No answer, a connection that ends early, or a sink that fails.
-    pub fn dump_records(&self, sink: &mut dyn Write, progress: &mut dyn FnMut(u64)) -> Result<u64, ClientError> {
+    pub fn dump_records(
+        &self,
+        sink: &mut dyn Write,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<u64, ClientError> {
         let (url, mut body) = self.transport.stream("/dumprecords", &Request::Get, &[])?;
         let mut buffer = vec![0; 1 << 16];
         let mut total = 0;

@@ -237,7 +237,8 @@ mod erased {
 fn object(members: &[(String, Zeroizing<String>)], depth: usize) -> Zeroizing<String> {
     use erased::Json as _;
     let (inner, outer) = ("  ".repeat(depth + 1), "  ".repeat(depth));
-    let length = members.iter().map(|(name, value)| name.len() * 2 + value.len() + inner.len() + 8).sum::<usize>();
+    let length =
+        members.iter().map(|(name, value)| name.len() * 2 + value.len() + inner.len() + 8).sum::<usize>();
     let mut text = Zeroizing::new(String::with_capacity(length + outer.len() + 4));
     text.push('{');
     for (i, (name, value)) in members.iter().enumerate() {
@@ -259,7 +260,9 @@ fn object(members: &[(String, Zeroizing<String>)], depth: usize) -> Zeroizing<St
 }
 
 fn read<T: serde::de::DeserializeOwned + Default>(name: &str, value: Value) -> Result<T, String> {
-    serde_json::from_value::<Option<T>>(value).map(Option::unwrap_or_default).map_err(|e| format!("{name}: {e}"))
+    serde_json::from_value::<Option<T>>(value)
+        .map(Option::unwrap_or_default)
+        .map_err(|e| format!("{name}: {e}"))
 }
 
 fn owner(members: Map<String, Value>) -> Result<OwnerEntry, String> {
@@ -364,7 +367,7 @@ mod tests {
         assert!(Config::update(&path, fresh).unwrap());
         assert!(Config::update(&path, fresh).unwrap());
         Config::update(&path, |c| Ok::<_, ConfigError>(c.owners.insert("x".into(), owner))).unwrap();
-        Config::update(&path, |c| Ok::<_, ConfigError>(c.owners.clear())).unwrap();
+        Config::update(&path, |c| Ok::<_, ConfigError>(c.owners.pop_last())).unwrap();
         assert!(!Config::update(&path, fresh).unwrap());
     }
 

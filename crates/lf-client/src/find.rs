@@ -175,7 +175,8 @@ impl Find {
         let Ok(recovered) = record.recover_selectors() else {
             return complain("has an invalid selector");
         };
-        let enough = if self.open { recovered.len() >= targets.len() } else { recovered.len() == targets.len() };
+        let enough =
+            if self.open { recovered.len() >= targets.len() } else { recovered.len() == targets.len() };
         if !enough || !recovered.iter().zip(targets).all(|(s, target)| target.holds(&s.key)) {
             return complain("does not have the selectors asked for");
         }
@@ -197,7 +198,8 @@ impl Find {
             })
             .collect();
         let value =
-            masking::unmask(record.stored_value(), record.timestamp(), self.masking_key(), record.owner()).ok();
+            masking::unmask(record.stored_value(), record.timestamp(), self.masking_key(), record.owner())
+                .ok();
         result.value = Blob(value.clone().unwrap_or_default());
         Ok(FoundRecord { result, record, value, selectors })
     }
@@ -226,7 +228,11 @@ impl Client {
     }
 }
 
-fn check_all(find: &Find, targets: &[Target], mut results: Vec<QueryResult>) -> Result<Vec<FoundRecord>, String> {
+fn check_all(
+    find: &Find,
+    targets: &[Target],
+    mut results: Vec<QueryResult>,
+) -> Result<Vec<FoundRecord>, String> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let threads = threads.min(results.len() / RECORDS_PER_THREAD_MIN).max(1);
     let portion = results.len().div_ceil(threads).max(1);
@@ -239,7 +245,8 @@ fn check_all(find: &Find, targets: &[Target], mut results: Vec<QueryResult>) -> 
         portion.into_iter().map(|result| find.check(targets, result)).collect()
     };
     std::thread::scope(|scope| {
-        let running: Vec<_> = portions.into_iter().map(|portion| scope.spawn(move || check(portion))).collect();
+        let running: Vec<_> =
+            portions.into_iter().map(|portion| scope.spawn(move || check(portion))).collect();
         let mut checked = Vec::new();
         for thread in running {
             checked.extend(thread.join().map_err(|_| "it broke the check".to_owned())??);

@@ -54,8 +54,7 @@ pub fn make_genesis(
         };
         let unworked = builder.build(owner)?;
         let difficulty = work::required_difficulty(unworked.billable_bytes(), work_factor);
-        let work =
-            workers.search(unworked.work_hash(), difficulty, &mut |p| progress(index, count, p))?;
+        let work = workers.search(unworked.work_hash(), difficulty, &mut |p| progress(index, count, p))?;
         records.push(unworked.sign(owner, Some(work)));
     }
     let file: Vec<u8> = records.iter().flat_map(|r| r.as_bytes().iter().copied()).collect();

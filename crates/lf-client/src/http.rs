@@ -186,12 +186,19 @@ impl Transport {
 /// A node's words end up on a terminal: one line, no control characters, not too long.
 fn one_line(text: &str) -> String {
     const CHARS_MAX: usize = 500;
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(CHARS_MAX).collect::<String>().trim().to_owned()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(CHARS_MAX)
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }
 
 fn unreachable_url(url: &Url, error: &ureq::Error) -> ClientError {
     let problem = match error {
-        ureq::Error::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        ureq::Error::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
+            "connection refused".to_owned()
+        }
         ureq::Error::Io(e) => e.to_string(),
         ureq::Error::HostNotFound => "no such host".to_owned(),
         ureq::Error::Timeout(_) => "no answer in time".to_owned(),
@@ -224,7 +231,9 @@ mod tests {
     fn urls() {
         let url: Url = " http://127.0.0.1:9980/lf// ".parse().unwrap();
         assert_eq!(url.as_str(), "http://127.0.0.1:9980/lf");
-        for bad in ["", "://bad", "127.0.0.1:9980", "ftp://x", "http://", "http:///x", "http://x/?q", "http://x y/"] {
+        for bad in
+            ["", "://bad", "127.0.0.1:9980", "ftp://x", "http://", "http:///x", "http://x/?q", "http://x y/"]
+        {
             assert!(bad.parse::<Url>().is_err(), "{bad}");
         }
     }

@@ -102,10 +102,10 @@ impl FromStr for SelectorArg {
         let parts = split(&unescaped);
         let number = |part: &str| {
             let digits = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-            digits.then(|| part.parse().ok()).flatten().ok_or_else(|| SelectorArgError::Ordinal {
-                text: text.to_owned(),
-                ordinal: part.to_owned(),
-            })
+            digits
+                .then(|| part.parse().ok())
+                .flatten()
+                .ok_or_else(|| SelectorArgError::Ordinal { text: text.to_owned(), ordinal: part.to_owned() })
         };
         let ordinals = match &parts[1..] {
             [] => Ordinals::One(0),
@@ -162,7 +162,10 @@ fn unescape(text: &str) -> Result<String, SelectorArgError> {
             'u' => {
                 let unit = |s: &str| {
                     let hex = s.strip_prefix("\\u")?.get(..4)?;
-                    hex.bytes().all(|b| b.is_ascii_hexdigit()).then(|| u16::from_str_radix(hex, 16).ok()).flatten()
+                    hex.bytes()
+                        .all(|b| b.is_ascii_hexdigit())
+                        .then(|| u16::from_str_radix(hex, 16).ok())
+                        .flatten()
                 };
                 let shown = |n: usize| error(&escape.chars().take(n).collect::<String>());
                 let first = unit(escape).ok_or_else(|| shown(6))?;

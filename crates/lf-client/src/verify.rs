@@ -215,7 +215,8 @@ fn judge(batch: &[Item], parameters: &GenesisParameters) -> Vec<Judged> {
         .iter()
         .zip(signed)
         .map(|(item, signed)| {
-            let claims = recovered.by_ref().take(item.record.selectors().len()).collect::<Result<Vec<_>, _>>();
+            let claims =
+                recovered.by_ref().take(item.record.selectors().len()).collect::<Result<Vec<_>, _>>();
             if let Err(e) = signed {
                 return Judged::Bad(e.to_string());
             }

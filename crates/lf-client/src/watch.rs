@@ -107,7 +107,8 @@ fn read_event(lines: &mut impl BufRead) -> Result<RawEvent, &'static str> {
     let mut some = false;
     loop {
         let mut line = Vec::new();
-        let read = lines.take(LINE_BYTES_MAX).read_until(b'\n', &mut line).map_err(|_| "the connection broke")?;
+        let read =
+            lines.take(LINE_BYTES_MAX).read_until(b'\n', &mut line).map_err(|_| "the connection broke")?;
         if read == 0 {
             return Err("the node ended the stream");
         }
@@ -153,7 +154,8 @@ mod tests {
 
     #[test]
     fn event_streams() {
-        let mut text: &[u8] = b": hello\n\nid: 7\r\nevent: record\r\ndata: {\ndata: }\n\n:ping\n\ndata:x\n\nda";
+        let mut text: &[u8] =
+            b": hello\n\nid: 7\r\nevent: record\r\ndata: {\ndata: }\n\n:ping\n\ndata:x\n\nda";
         let event = read_event(&mut text).unwrap();
         let expected = RawEvent { kind: "record".into(), id: Some("7".into()), data: "{\n}".into() };
         assert_eq!(event, expected);

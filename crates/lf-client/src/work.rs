@@ -65,12 +65,14 @@ impl Workers {
         difficulty: u32,
         progress: &mut dyn FnMut(WorkProgress) -> bool,
     ) -> Result<Work, ClientError> {
-        let begun = Instant::now();
+        // Made first and not counted: the estimate is about hashes.
+        let table = Table::shared();
         let seed = u64::from_le_bytes(secrets::random()?);
         let difficulty = difficulty.max(1);
         // Difficulty 0 is the only error, and excluded.
-        let search = Search::new(Table::shared(), work_hash, difficulty, MEMORY_BYTES_MAX, seed)
+        let search = Search::new(table, work_hash, difficulty, MEMORY_BYTES_MAX, seed)
             .map_err(|_| ClientError::Cancelled)?;
+        let begun = Instant::now();
         let stop = AtomicBool::new(false);
         let (search, stop) = (&search, &stop);
         std::thread::scope(|scope| {
@@ -120,11 +122,8 @@ mod tests {
 
     #[test]
     fn estimates() {
-        let progress = |hashes_done| WorkProgress {
-            hashes_done,
-            hashes_expected: 400,
-            elapsed: Duration::from_secs(2),
-        };
+        let progress =
+            |hashes_done| WorkProgress { hashes_done, hashes_expected: 400, elapsed: Duration::from_secs(2) };
         assert_eq!(progress(0).remaining(), None);
         assert_eq!(progress(100).remaining(), Some(Duration::from_secs(6)));
         assert_eq!(progress(401).remaining(), None);

@@ -178,7 +178,11 @@ impl Client {
     ///
     /// # Errors
     /// There is no such record, it cannot be pulsed, or what [`Client::write`] says.
-    pub fn renew(&self, write: &Write<'_>, step: &mut dyn FnMut(WriteStep) -> bool) -> Result<Written, ClientError> {
+    pub fn renew(
+        &self,
+        write: &Write<'_>,
+        step: &mut dyn FnMut(WriteStep) -> bool,
+    ) -> Result<Written, ClientError> {
         let plain = plain_selectors(write.selectors)?;
         let owner = write.owner.public();
         let situation = self.situation(owner, write.selectors, write.masking_key)?;

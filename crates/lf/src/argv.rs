@@ -174,7 +174,9 @@ mod tests {
     fn joined_commands() {
         assert_eq!(normal("lf node-start -localtest"), "lf node start --localtest");
         assert_eq!(
-            normal("lf -path P node-start -p2p 1 -http 2 -oracle -loglevel verbose -logstderr -letsencrypt a,b"),
+            normal(
+                "lf -path P node-start -p2p 1 -http 2 -oracle -loglevel verbose -logstderr -letsencrypt a,b"
+            ),
             "lf --path P node start --p2p 1 --http 2 --oracle --loglevel verbose --logstderr --letsencrypt a,b"
         );
         assert_eq!(normal("lf node-connect 127.0.0.1 9908 abc"), "lf node connect -- 127.0.0.1 9908 abc");

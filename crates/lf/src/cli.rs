@@ -23,7 +23,14 @@ const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usag
 )]
 pub(crate) struct Cli {
     /// Directory of client.json and of the node's files [default: ~/.lf, /var/lib/lf for root]
-    #[arg(long, value_name = "DIR", env = "LF_PATH", global = true, help_heading = "Global options", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "LF_PATH",
+        global = true,
+        help_heading = "Global options",
+        hide_env_values = true
+    )]
     pub(crate) path: Option<PathBuf>,
     /// Print JSON
     #[arg(long, global = true, help_heading = "Global options")]

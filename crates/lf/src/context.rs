@@ -24,7 +24,8 @@ impl Context {
     /// The home directory.
     pub(crate) fn home(&self) -> Result<&Path> {
         self.home.as_deref().ok_or_else(|| {
-            Failure::new("no home directory: HOME is not set").hint("say where: lf --path DIRECTORY …, or set LF_PATH")
+            Failure::new("no home directory: HOME is not set")
+                .hint("say where: lf --path DIRECTORY …, or set LF_PATH")
         })
     }
 
@@ -76,7 +77,8 @@ impl Context {
                 return Err(Failure::new("there is no owner").hint("make one: lf owner new NAME"));
             }
             None => config.default_owner().ok_or_else(|| {
-                Failure::new("there is no default owner").hint("choose one: lf owner default NAME (see lf owner list)")
+                Failure::new("there is no default owner")
+                    .hint("choose one: lf owner default NAME (see lf owner list)")
             })?,
         };
         entry.secret().map_err(|e| Failure::new(format!("owner '{name}': {e}")))
@@ -122,7 +124,8 @@ fn is_root() -> bool {
 
 fn user_name() -> String {
     let variable = |name| std::env::var(name).ok().map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
-    variable("USER").or_else(|| variable("LOGNAME")).or_else(|| variable("USERNAME")).unwrap_or_else(|| {
-        if is_root() { "root".to_owned() } else { "default".to_owned() }
-    })
+    variable("USER")
+        .or_else(|| variable("LOGNAME"))
+        .or_else(|| variable("USERNAME"))
+        .unwrap_or_else(|| if is_root() { "root".to_owned() } else { "default".to_owned() })
 }

@@ -40,7 +40,9 @@ impl Failure {
     /// Puts what was being done before the message.
     pub(crate) fn during(self, what: &str) -> Self {
         match self {
-            Failure::Error { message, hint } => Failure::Error { message: format!("{what}: {message}"), hint },
+            Failure::Error { message, hint } => {
+                Failure::Error { message: format!("{what}: {message}"), hint }
+            }
             other => other,
         }
     }
@@ -97,6 +99,7 @@ impl From<ConfigError> for Failure {
 
 impl From<SelectorArgError> for Failure {
     fn from(error: SelectorArgError) -> Self {
-        Failure::new(error.to_string()).hint("write name, name#ORDINAL, name#FROM#TO or name# (see lf help get)")
+        Failure::new(error.to_string())
+            .hint("write name, name#ORDINAL, name#FROM#TO or name# (see lf help get)")
     }
 }

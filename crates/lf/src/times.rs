@@ -19,7 +19,12 @@ pub(crate) fn show(seconds: u64) -> String {
     }
     let (days, of_day) = ((seconds / 86_400) as i64, seconds % 86_400);
     let (year, month, day) = date(days);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", of_day / 3600, of_day / 60 % 60, of_day % 60)
+    format!(
+        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC",
+        of_day / 3600,
+        of_day / 60 % 60,
+        of_day % 60
+    )
 }
 
 /// `3 days 4 h`, `2 h 5 min`, `12 min`, `45 s`.
@@ -113,7 +118,8 @@ mod tests {
         assert_eq!(parse("2024-02-29"), Ok(1_709_164_800));
         assert_eq!(parse("1970-01-01"), Ok(0));
         assert_eq!(show(1_136_214_245), "2006-01-02 15:04:05 UTC");
-        for bad in ["yesterday", "", "2023-02-29", "2006-13-01", "2006-01-02T25:00", "Mon, 02 Jan 2006", "-5"] {
+        for bad in ["yesterday", "", "2023-02-29", "2006-13-01", "2006-01-02T25:00", "Mon, 02 Jan 2006", "-5"]
+        {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

@@ -92,7 +92,11 @@ pub(crate) fn bytes(count: u64) -> String {
         amount /= 1000.0;
         unit += 1;
     }
-    if unit == 0 || amount >= 10.0 { format!("{amount:.0} {}", units[unit]) } else { format!("{amount:.1} {}", units[unit]) }
+    if unit == 0 || amount >= 10.0 {
+        format!("{amount:.0} {}", units[unit])
+    } else {
+        format!("{amount:.1} {}", units[unit])
+    }
 }
 
 /// `1,234,567`.
@@ -100,7 +104,7 @@ pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);

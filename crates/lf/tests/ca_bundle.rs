@@ -22,8 +22,12 @@ fn every_fingerprint_is_what_openssl_prints() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/ca-bundle");
     let lines = Command::new(example.join("fingerprints.sh")).output().unwrap();
     assert!(lines.status.success(), "{lines:?}");
-    let entries: Vec<Value> =
-        lines.stdout.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|l| serde_json::from_slice(l).unwrap()).collect();
+    let entries: Vec<Value> = lines
+        .stdout
+        .split(|b| *b == b'\n')
+        .filter(|l| !l.is_empty())
+        .map(|l| serde_json::from_slice(l).unwrap())
+        .collect();
     assert!(entries.len() > 100, "{} certificates", entries.len());
 
     let base = tempfile::tempdir().unwrap().keep();
@@ -37,7 +41,11 @@ fn every_fingerprint_is_what_openssl_prints() {
     // By range: all of them, in order, as openssl prints each, asked for once more here.
     let all = node.run("get --open ca-bundle#").good();
     let found: Vec<&str> = all.lines().map(|line| line.split(" | ").next().unwrap().trim()).collect();
-    let mut files: Vec<_> = Command::new("find").args([BUNDLE, "-type", "f"]).output().unwrap().stdout
+    let mut files: Vec<_> = Command::new("find")
+        .args([BUNDLE, "-type", "f"])
+        .output()
+        .unwrap()
+        .stdout
         .split(|b| *b == b'\n')
         .map(|f| String::from_utf8(f.to_vec()).unwrap())
         .filter(|f| f.ends_with(".crt") || f.ends_with(".pem"))
@@ -46,7 +54,9 @@ fn every_fingerprint_is_what_openssl_prints() {
     let printed: Vec<String> = files
         .iter()
         .map(|file| {
-            let out = Command::new("openssl").args(["x509", "-noout", "-fingerprint", "-sha256", "-in", file]).output();
+            let out = Command::new("openssl")
+                .args(["x509", "-noout", "-fingerprint", "-sha256", "-in", file])
+                .output();
             let text = String::from_utf8(out.unwrap().stdout).unwrap();
             text.trim().split('=').nth(1).unwrap().to_owned()
         })

@@ -18,7 +18,11 @@ fn values_of_names_and_ranges() {
     assert!(set.stdout.starts_with('@') && set.stdout.contains(" ="), "{set:?}");
     assert_eq!(node.run("get greeting").good(), "hello | greeting#0\n");
     node.lf(["set", "greeting", "hello again"]).good();
-    assert_eq!(node.run("get greeting").good(), "hello again | greeting#0\n", "the newest, within the same second");
+    assert_eq!(
+        node.run("get greeting").good(),
+        "hello again | greeting#0\n",
+        "the newest, within the same second"
+    );
     for (ordinal, value) in [("1", "one"), ("2", "two"), ("300", "three hundred")] {
         node.lf(["set", &format!("list#{ordinal}"), value]).good();
     }
@@ -136,7 +140,9 @@ fn mistakes() {
     assert!(node.run("set -file x nope.txt").error().contains("cannot read nope.txt"));
     let many: Vec<String> = (0..16).map(|i| format!("s{i}")).chain(["value".into()]).collect();
     assert!(node.lf(["set".to_owned()].into_iter().chain(many)).error().contains("16 selectors"));
-    for line in ["get", "set", "set x", "set -bogus x y", "get -bogus x", "get x --bogus", "bogus", "-bogus status"] {
+    for line in
+        ["get", "set", "set x", "set -bogus x y", "get -bogus x", "get x --bogus", "bogus", "-bogus status"]
+    {
         node.run(line).usage_error();
     }
 }
@@ -177,7 +183,9 @@ fn a_reader_that_leaves_is_no_error() {
         node.lf(["set".to_owned(), format!("pipe#{i}"), "x".repeat(900)]).good();
     }
     let mut get = node.home.command();
-    get.args(["get", "--json", "pipe#"]).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    get.args(["get", "--json", "pipe#"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
     let mut get = get.spawn().unwrap();
     drop(get.stdout.take());
     let output = get.wait_with_output().unwrap();

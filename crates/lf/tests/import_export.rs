@@ -13,7 +13,10 @@ fn what_is_exported_is_imported_again() {
                  {\"Selectors\": [{\"Name\": \"score\", \"Ordinal\": 2}, \"team\"], \"Value\": \"two\\nlines\"}\n\
                  {\"Selectors\": [\"score#3\", \"team\"], \"Value\": \"\\b7n42DGM5Tflk9n8mt7Fhc7\"}\n";
     let imported = node.home.lf_with_input(["import", "-"], lines.as_bytes()).good();
-    assert!(imported.starts_with("3 records imported") && imported.contains("3 new, 0 unchanged"), "{imported}");
+    assert!(
+        imported.starts_with("3 records imported") && imported.contains("3 new, 0 unchanged"),
+        "{imported}"
+    );
     let again = node.home.lf_with_input(["import", "-"], lines.as_bytes()).good();
     assert!(again.contains("0 new, 3 unchanged"), "{again}");
     let shown = node.run("get score# team").good();
@@ -49,9 +52,13 @@ fn owners_of_the_file() {
 #[test]
 fn mistakes_stop_at_their_line() {
     let node = Node::start();
-    let stopped = node.home.lf_with_input(["import", "-"], b"{\"Selectors\":[\"a\"],\"Value\":\"1\"}\nnonsense\n");
+    let stopped =
+        node.home.lf_with_input(["import", "-"], b"{\"Selectors\":[\"a\"],\"Value\":\"1\"}\nnonsense\n");
     assert_eq!(stopped.code, Some(1));
-    assert!(stopped.stderr.contains("1 record imported") && stopped.stderr.contains("ERROR: line 2: "), "{stopped:?}");
+    assert!(
+        stopped.stderr.contains("1 record imported") && stopped.stderr.contains("ERROR: line 2: "),
+        "{stopped:?}"
+    );
     assert_eq!(node.run("get a").good(), "1 | a#0\n");
     let unknown = node.home.lf_with_input(["import", "-"], b"{\"Selectors\":[\"a\"],\"Owner\":\"nobody\"}\n");
     assert!(unknown.stderr.contains("line 1: an owner named 'nobody' does not exist"), "{unknown:?}");

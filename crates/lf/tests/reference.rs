@@ -30,7 +30,9 @@ fn help_texts() {
     let committed = std::fs::read_to_string(&file).unwrap_or_default();
     if committed != reference {
         let changed = committed.lines().zip(reference.lines()).find(|(old, new)| old != new);
-        panic!("help texts differ from tests/reference.txt, first here: {changed:?}; LF_UPDATE=1 writes the new ones");
+        panic!(
+            "help texts differ from tests/reference.txt, first here: {changed:?}; LF_UPDATE=1 writes the new ones"
+        );
     }
 }
 

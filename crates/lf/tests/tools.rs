@@ -54,7 +54,14 @@ fn the_demo_tells_its_story_and_leaves_nothing() {
     let home = Home::new();
     let mut demo = home.command();
     let told = support::Ran::of(demo.env("TMPDIR", home.path()).arg("demo")).good();
-    for part in ["$ lf set lighthouse", "the lamp is lit | lighthouse#0", "log#3#5", "--owner rival", "$ lf pulse", "12 records"] {
+    for part in [
+        "$ lf set lighthouse",
+        "the lamp is lit | lighthouse#0",
+        "log#3#5",
+        "--owner rival",
+        "$ lf pulse",
+        "12 records",
+    ] {
         assert!(told.contains(part), "{part} in {told}");
     }
     assert!(told.contains("Trust 1  keeper") && told.contains("Trust 0  rival"), "{told}");

@@ -18,9 +18,15 @@ fn urls() {
         assert!(error.contains("no node URL is configured") && error.contains("lf url add"), "{error}");
     }
     assert_eq!(home.run("url add http://127.0.0.1:1").good(), "http://127.0.0.1:1\n");
-    assert_eq!(home.run("url add http://example.com/x//").good(), "http://example.com/x\nhttp://127.0.0.1:1\n");
+    assert_eq!(
+        home.run("url add http://example.com/x//").good(),
+        "http://example.com/x\nhttp://127.0.0.1:1\n"
+    );
     assert_eq!(home.run("url add http://127.0.0.1:1").good(), "http://example.com/x\nhttp://127.0.0.1:1\n");
-    assert_eq!(home.run("url default http://127.0.0.1:1").good(), "http://127.0.0.1:1\nhttp://example.com/x\n");
+    assert_eq!(
+        home.run("url default http://127.0.0.1:1").good(),
+        "http://127.0.0.1:1\nhttp://example.com/x\n"
+    );
     assert!(home.run("url default https://new.example/").good().starts_with("https://new.example\n"));
     for bad in ["://bad", "", "ftp://x"] {
         for operation in ["add", "delete", "default"] {
@@ -44,7 +50,10 @@ fn oracles() {
     assert!(home.lf(["oracle", "add", one]).good().contains("already exists"));
     home.lf(["oracle", "add", two]).good();
     assert_eq!(home.run("oracle").good(), format!("{one}\n{two}\n"));
-    assert_eq!(home.lf(["oracle", "delete", one]).good(), format!("{one} removed from trusted oracle list\n"));
+    assert_eq!(
+        home.lf(["oracle", "delete", one]).good(),
+        format!("{one} removed from trusted oracle list\n")
+    );
     assert!(home.lf(["oracle", "delete", one]).error().contains("not found"));
     for bad in ["abc", "@", "@é"] {
         assert!(home.lf(["oracle", "add", bad]).error().contains("invalid oracle owner"), "{bad}");
@@ -55,7 +64,9 @@ fn oracles() {
 fn unreachable_nodes_are_named_with_a_hint() {
     let home = Home::new();
     let url = "http://127.0.0.1:1";
-    for line in ["get x", "set x y", "status", "pulse x", "owner status @LqT2XCXvWaLkbOHpsvP", "export x", "watch x"] {
+    for line in
+        ["get x", "set x y", "status", "pulse x", "owner status @LqT2XCXvWaLkbOHpsvP", "export x", "watch x"]
+    {
         let error = home.lf(line.split(' ').chain(["--url", url])).error();
         assert!(error.contains("cannot reach http://127.0.0.1:1: connection refused"), "{line}: {error}");
         assert!(error.contains("lf node start"), "{line}: {error}");

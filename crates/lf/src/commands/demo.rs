@@ -82,7 +82,10 @@ pub(crate) fn run(args: &Demo) -> Result<()> {
         config.owners.insert("rival".to_owned(), OwnerEntry::new(&stage.rival, false));
         Ok(())
     })?;
-    stage.say(&format!("A node of its own, in local test mode: no peers, no work, ready in {}.", ui::took(begun.elapsed())))?;
+    stage.say(&format!(
+        "A node of its own, in local test mode: no peers, no work, ready in {}.",
+        ui::took(begun.elapsed())
+    ))?;
     stage.command("lf node start --localtest")?;
     stage.answer(&format!("lf node is ready: {url}"), None)?;
     stage.play()?;
@@ -183,7 +186,11 @@ impl Stage {
         let owner = if who == "rival" { &self.rival } else { &self.keeper };
         let names: Vec<String> = selectors
             .iter()
-            .map(|(name, ordinal)| if *ordinal == 0 { (*name).to_owned() } else { format!("'{name}#{ordinal}'") })
+            .map(
+                |(name, ordinal)| {
+                    if *ordinal == 0 { (*name).to_owned() } else { format!("'{name}#{ordinal}'") }
+                },
+            )
             .collect();
         let option = if who == "rival" { "--owner rival " } else { "" };
         let args: Vec<SelectorArg> =
@@ -201,8 +208,10 @@ impl Stage {
     }
 
     fn get(&mut self, selectors: &[&str], expected: usize) -> Result<Vec<FoundSet>> {
-        let shown: Vec<String> =
-            selectors.iter().map(|s| if s.contains('#') { format!("'{s}'") } else { (*s).to_owned() }).collect();
+        let shown: Vec<String> = selectors
+            .iter()
+            .map(|s| if s.contains('#') { format!("'{s}'") } else { (*s).to_owned() })
+            .collect();
         self.command(&format!("lf get {}", shown.join(" ")))?;
         let args: Vec<SelectorArg> = selectors.iter().map(|s| s.parse()).collect::<Result<_, _>>()?;
         let begun = Instant::now();

@@ -17,7 +17,9 @@ use crate::ui;
 /// Finds records like get does and prints the one that counts of each set, as JSON lines or CSV. Records whose value
 /// or selectors cannot be read with what is given are left out, and counted on stderr.
 #[derive(Debug, Args)]
-#[command(before_long_help = "Examples:\n  lf export 'score#' >scores.jsonl\n  lf export --format csv 'score#' team >scores.csv\n\n")]
+#[command(
+    before_long_help = "Examples:\n  lf export 'score#' >scores.jsonl\n  lf export --format csv 'score#' team >scores.csv\n\n"
+)]
 pub(crate) struct Export {
     /// name, name#ORDINAL, name#FROM#TO or name# (all ordinals); no ordinal means 0
     #[arg(required = true, value_name = "SELECTOR")]
@@ -82,7 +84,10 @@ pub(crate) fn run(context: &Context, args: &Export) -> Result<()> {
     };
     ui::print_bytes(&text)?;
     if left_out > 0 {
-        ui::note(&format!("{} left out: the value or a selector cannot be read", ui::plural(left_out, "record")));
+        ui::note(&format!(
+            "{} left out: the value or a selector cannot be read",
+            ui::plural(left_out, "record")
+        ));
     }
     Ok(())
 }

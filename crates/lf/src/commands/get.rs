@@ -60,7 +60,8 @@ pub(crate) fn run(context: &Context, args: &Get) -> Result<()> {
         return ui::print_bytes(&values.collect::<Vec<_>>().concat());
     }
     if context.json {
-        let sets: Vec<Vec<_>> = found.sets.iter().map(|set| set.records().map(|r| &r.result).collect()).collect();
+        let sets: Vec<Vec<_>> =
+            found.sets.iter().map(|set| set.records().map(|r| &r.result).collect()).collect();
         return ui::print_json(&sets);
     }
     ui::print(&lines(&found.sets, &find.selectors))
@@ -71,10 +72,7 @@ pub(crate) fn parse_selectors(selectors: &[String]) -> Result<Vec<SelectorArg>> 
 }
 
 /// The owner to look for: a name of client.json, or the public form of any.
-pub(crate) fn owners(
-    context: &Context,
-    given: Option<&str>,
-) -> Result<Vec<lf_proto::owner::OwnerPublic>> {
+pub(crate) fn owners(context: &Context, given: Option<&str>) -> Result<Vec<lf_proto::owner::OwnerPublic>> {
     let Some(given) = given else { return Ok(vec![]) };
     if given.starts_with('@') {
         return given.parse().map(|owner| vec![owner]).map_err(|e| Failure::new(format!("{e}")));

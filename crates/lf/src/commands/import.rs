@@ -68,7 +68,11 @@ struct Entry {
 
 pub(crate) fn run(context: &Context, args: &Import) -> Result<()> {
     let name = args.file.display();
-    let by_name = if args.file.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv")) { Format::Csv } else { Format::Jsonl };
+    let by_name = if args.file.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv")) {
+        Format::Csv
+    } else {
+        Format::Jsonl
+    };
     let source: Box<dyn Read> = if args.file.as_os_str() == "-" {
         Box::new(io::stdin())
     } else {
@@ -121,7 +125,8 @@ struct Counts {
 impl Counts {
     fn show(&self, took: std::time::Duration) -> String {
         let total = self.new + self.unchanged + self.pulsed;
-        let pulsed = if self.pulsed > 0 { format!(", {} pulsed", ui::count(self.pulsed)) } else { String::new() };
+        let pulsed =
+            if self.pulsed > 0 { format!(", {} pulsed", ui::count(self.pulsed)) } else { String::new() };
         format!(
             "{} imported in {}: {} new, {} unchanged{pulsed}",
             ui::plural(total, "record"),

@@ -113,7 +113,8 @@ fn from_flags(args: &MakeGenesis, name: &str) -> Result<GenesisParameters> {
         record_min_links: links(&args.links.to_string()).map_err(Failure::new)?,
         record_max_value_size: value_bytes(&args.value_bytes.to_string()).map_err(Failure::new)?,
         record_max_time_drift: drift(&args.drift.to_string()).map_err(Failure::new)?,
-        amendable_fields: GenesisParameters::amendable_names(amendable).map_err(|e| Failure::new(e.to_string()))?,
+        amendable_fields: GenesisParameters::amendable_names(amendable)
+            .map_err(|e| Failure::new(e.to_string()))?,
         strict_signatures: !args.lax_signatures,
         work_factor: if args.work_factor == 1 { 0 } else { args.work_factor },
         ..GenesisParameters::default()
@@ -122,7 +123,8 @@ fn from_flags(args: &MakeGenesis, name: &str) -> Result<GenesisParameters> {
 
 /// The questions, in the order they always had: who pipes the answers in can go on doing so.
 fn from_questions(args: &MakeGenesis) -> Result<GenesisParameters> {
-    let required = |text: &str| if text.is_empty() { Err("a name is needed".to_owned()) } else { Ok(text.to_owned()) };
+    let required =
+        |text: &str| if text.is_empty() { Err("a name is needed".to_owned()) } else { Ok(text.to_owned()) };
     let name = interact::ask_until("Network name", "", required)?;
     let contact = interact::ask("Network contact", &args.contact)?;
     let comment = interact::ask("Network comment or description", &args.comment)?;
@@ -161,7 +163,9 @@ fn number(text: &str) -> Result<u64, String> {
 
 fn links(text: &str) -> Result<u64, String> {
     match number(text)? {
-        n if n < 2 => Err("with fewer than 2 links for each record the graph does not hold together".to_owned()),
+        n if n < 2 => {
+            Err("with fewer than 2 links for each record the graph does not hold together".to_owned())
+        }
         n if n > LINKS_MAX as u64 => Err(format!("a record has at most {LINKS_MAX} links")),
         n => Ok(n),
     }
@@ -186,6 +190,7 @@ fn write_new(path: &Path, bytes: &[u8], private: bool) -> Result<()> {
         Some(parent) => fs::create_dir_all(parent),
         None => Ok(()),
     };
-    let written = written.and_then(|()| if private { write_private(path, bytes) } else { fs::write(path, bytes) });
+    let written =
+        written.and_then(|()| if private { write_private(path, bytes) } else { fs::write(path, bytes) });
     written.map_err(|e| Failure::new(format!("cannot write {}: {e}", path.display())))
 }

@@ -108,7 +108,8 @@ enum LogLevel {
 #[derive(Debug, Clone, Copy)]
 struct Http(Option<SocketAddr>);
 
-const DEFAULT_HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), lf_node::runtime::HTTP_PORT);
+const DEFAULT_HTTP: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), lf_node::runtime::HTTP_PORT);
 
 impl FromStr for Http {
     type Err = String;
@@ -118,7 +119,9 @@ impl FromStr for Http {
             let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
             return Ok(Http((port != 0).then_some(address)));
         }
-        text.parse().map(|address| Http(Some(address))).map_err(|_| "it must be PORT or ADDRESS:PORT".to_owned())
+        text.parse()
+            .map(|address| Http(Some(address)))
+            .map_err(|_| "it must be PORT or ADDRESS:PORT".to_owned())
     }
 }
 
@@ -142,7 +145,9 @@ pub(crate) fn run(context: &Context, args: Node) -> Result<()> {
 
 fn start(context: &Context, args: &Start) -> Result<()> {
     if args.letsencrypt.is_some() {
-        return Err(Failure::new("--letsencrypt is not there yet").hint("put a reverse proxy in front for HTTPS"));
+        return Err(
+            Failure::new("--letsencrypt is not there yet").hint("put a reverse proxy in front for HTTPS")
+        );
     }
     if args.oracle {
         return Err(Failure::new("--oracle is not there yet"));
@@ -179,15 +184,19 @@ fn bootstrap(context: &Context, args: &Bootstrap) -> Result<()> {
     let (genesis_path, bootstrap_path) = (home.join("genesis.lf"), home.join("bootstrap.lf"));
     for path in [&genesis_path, &bootstrap_path] {
         if path.exists() {
-            return Err(Failure::new(format!("{} exists: this node has its records already", path.display()))
-                .hint("bootstrap into an empty home directory: lf --path DIR node bootstrap URL"));
+            return Err(Failure::new(format!(
+                "{} exists: this node has its records already",
+                path.display()
+            ))
+            .hint("bootstrap into an empty home directory: lf --path DIR node bootstrap URL"));
         }
     }
     let client = Client::new([&args.url])?;
     let status = client.status()?;
     let genesis = Genesis::parse(&status.genesis_records.0)
         .map_err(|e| Failure::new(format!("{} has no usable genesis: {e}", args.url)))?;
-    let failed = |path: &Path, e: std::io::Error| Failure::new(format!("cannot write {}: {e}", path.display()));
+    let failed =
+        |path: &Path, e: std::io::Error| Failure::new(format!("cannot write {}: {e}", path.display()));
     fs::create_dir_all(home).map_err(|e| failed(home, e))?;
     let begun = Instant::now();
     let partial = home.join("bootstrap.lf.part");
@@ -211,7 +220,12 @@ fn bootstrap(context: &Context, args: &Bootstrap) -> Result<()> {
         }
         Ok(())
     })?;
-    ui::note(&format!("{} fetched in {} into {}.", ui::bytes(bytes), ui::took(begun.elapsed()), home.display()));
+    ui::note(&format!(
+        "{} fetched in {} into {}.",
+        ui::bytes(bytes),
+        ui::took(begun.elapsed()),
+        home.display()
+    ));
     ui::note("Start the node: lf node start");
     if context.json { ui::print_json(&status) } else { Ok(()) }
 }

@@ -50,7 +50,11 @@ pub(crate) fn run(context: &Context, args: Oracle) -> Result<()> {
                 }
                 Ok(new)
             })?;
-            let what = if added { "added as trusted oracle" } else { "already exists in trusted oracle list, nothing done" };
+            let what = if added {
+                "added as trusted oracle"
+            } else {
+                "already exists in trusted oracle list, nothing done"
+            };
             ui::print(&format!("{oracle} {what}\n"))
         }
         Command::Delete { oracle } => {

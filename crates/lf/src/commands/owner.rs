@@ -126,7 +126,12 @@ struct Listed<'a> {
 }
 
 fn listed<'a>(name: &'a str, entry: &OwnerEntry) -> Listed<'a> {
-    Listed { name, owner_type: entry.public.owner_type().name(), public: entry.public, default: entry.default }
+    Listed {
+        name,
+        owner_type: entry.public.owner_type().name(),
+        public: entry.public,
+        default: entry.default,
+    }
 }
 
 fn line(name: &str, entry: &OwnerEntry) -> String {
@@ -168,11 +173,14 @@ pub(crate) fn run(context: &Context, args: Owner) -> Result<()> {
         Command::Import { name, file } => {
             let text = interact::read_input(&file, PEM_BYTES_MAX)?;
             let shown = file.display();
-            let pem = std::str::from_utf8(&text).ok().filter(|text| text.contains("-----BEGIN ")).ok_or_else(|| {
-                Failure::new(format!("file '{shown}' does not contain PEM data for an owner private key"))
-            })?;
-            let secret =
-                OwnerSecret::from_pem(pem).map_err(|e| Failure::new(format!("owner in '{shown}' is invalid: {e}")))?;
+            let pem = std::str::from_utf8(&text)
+                .ok()
+                .filter(|text| text.contains("-----BEGIN "))
+                .ok_or_else(|| {
+                    Failure::new(format!("file '{shown}' does not contain PEM data for an owner private key"))
+                })?;
+            let secret = OwnerSecret::from_pem(pem)
+                .map_err(|e| Failure::new(format!("owner in '{shown}' is invalid: {e}")))?;
             add(context, &name, || Ok(secret))
         }
         Command::Makecsr(_) | Command::Showcsr(_) | Command::Authorize(_) => {
@@ -184,7 +192,9 @@ pub(crate) fn run(context: &Context, args: Owner) -> Result<()> {
 fn list(context: &Context) -> Result<()> {
     let config = context.config_with_owner()?;
     if context.json {
-        return ui::print_json(&config.owners.iter().map(|(name, entry)| listed(name, entry)).collect::<Vec<_>>());
+        return ui::print_json(
+            &config.owners.iter().map(|(name, entry)| listed(name, entry)).collect::<Vec<_>>(),
+        );
     }
     ui::print(&config.owners.iter().map(|(name, entry)| line(name, entry) + "\n").collect::<String>())
 }

@@ -115,9 +115,7 @@ fn core(show: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
         good: known.iter().all(|(owner, text)| owner.public().to_string() == *text),
         figure: rate("p384 owner", || OwnerSecret::from_passphrase(black_box(b"lol"))),
     })?;
-    for (what, owner) in
-        [("p224 records", &p224), ("p384 records", &p384), ("ed25519 records", &ed25519)]
-    {
+    for (what, owner) in [("p224 records", &p224), ("p384 records", &p384), ("ed25519 records", &ed25519)] {
         let record = record(owner)?;
         let again = Record::decode(record.as_bytes());
         let check = || record.verify_signature(true).is_ok() && record.recover_selectors().is_ok();
@@ -129,7 +127,7 @@ fn core(show: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
                 && check()
                 && value.as_deref() == Ok(VALUE)
                 && claimed == name.key(7).ok(),
-            figure: rate("check of signature and selector", || check()),
+            figure: rate("check of signature and selector", check),
         })?;
     }
 
@@ -141,7 +139,7 @@ fn core(show: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
     show(Line {
         what: "pulses",
         good: th64(0) == 634_117_429_715_645_728 && pulses() == Some(true),
-        figure: rate("pulse made and checked", || pulses()),
+        figure: rate("pulse made and checked", pulses),
     })?;
 
     let genesis = lf_node::sol();
@@ -172,7 +170,11 @@ fn wharrgarbl(show: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
     let begun = Instant::now();
     // Panics if the table's checksum is not the protocol's.
     let table = Table::shared();
-    show(Line { what: "table of 128 MiB", good: true, figure: format!("made in {}", ui::took(begun.elapsed())) })?;
+    show(Line {
+        what: "table of 128 MiB",
+        good: true,
+        figure: format!("made in {}", ui::took(begun.elapsed())),
+    })?;
     let record = record(&OwnerSecret::from_seed(OwnerType::Ed25519, b"lol"))?;
     let difficulty = work::cost(record.billable_bytes());
     let (mut hashes, mut elapsed) = (0, Duration::ZERO);
@@ -196,6 +198,6 @@ fn wharrgarbl(show: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
     show(Line {
         what: "verification",
         good: work::verify(table, &other, &found, TablePasses::ALL).is_err(),
-        figure: rate("proof", || verify()),
+        figure: rate("proof", verify),
     })
 }

@@ -73,7 +73,9 @@ pub(crate) fn run(context: &Context, args: &Set) -> Result<()> {
 }
 
 /// Runs a write with a progress bar for its work.
-pub(crate) fn with_bar<T, E>(run: impl FnOnce(&mut dyn FnMut(WriteStep) -> bool) -> Result<T, E>) -> Result<T, E> {
+pub(crate) fn with_bar<T, E>(
+    run: impl FnOnce(&mut dyn FnMut(WriteStep) -> bool) -> Result<T, E>,
+) -> Result<T, E> {
     let mut bar = None;
     run(&mut |step| {
         match step {

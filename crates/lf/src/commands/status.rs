@@ -15,7 +15,9 @@ use crate::{times, ui};
 ///
 /// Asks the first node that answers and shows what matters about it; everything with --json.
 #[derive(Debug, Args)]
-#[command(before_long_help = "Examples:\n  lf status\n  lf status --json\n  lf status --url http://127.0.0.1:9980\n\n")]
+#[command(
+    before_long_help = "Examples:\n  lf status\n  lf status --json\n  lf status --url http://127.0.0.1:9980\n\n"
+)]
 pub(crate) struct Status {
     #[command(flatten)]
     urls: Urls,
@@ -46,13 +48,20 @@ fn health(url: &str, status: &NodeStatus, here: u64, took: std::time::Duration) 
     let [major, minor, revision, _] = status.version;
     let mut out = String::new();
     let mut row = |label: &str, text: String| out.push_str(&format!("  {label:<10} {text}\n"));
-    let (mark, state) = if status.fully_synchronized {
-        (good, "up, has everything".to_owned())
-    } else {
-        (bad, "up, still catching up".to_owned())
-    };
-    row("node", format!("{mark}{state}{mark:#} for {}, answered in {}", times::show_duration(status.uptime), ui::took(took)));
-    row("software", format!("{} {major}.{minor}.{revision}, API {}", one_line(&status.software), status.api_version));
+    let (mark, state) =
+        if status.fully_synchronized { (good, "has everything") } else { (bad, "still catching up") };
+    row(
+        "node",
+        format!(
+            "up for {}, {mark}{state}{mark:#}, answered in {}",
+            times::show_duration(status.uptime),
+            ui::took(took)
+        ),
+    );
+    row(
+        "software",
+        format!("{} {major}.{minor}.{revision}, API {}", one_line(&status.software), status.api_version),
+    );
     row("records", format!("{}, {}", ui::plural(status.record_count, "record"), ui::bytes(status.data_size)));
     let id: String = p.id.iter().take(6).map(|b| format!("{b:02x}")).collect();
     let name = if p.name.is_empty() { "(no name)".to_owned() } else { one_line(&p.name) };
@@ -64,9 +73,9 @@ fn health(url: &str, status: &NodeStatus, here: u64, took: std::time::Duration) 
         (_, _, factor) => format!("work × {factor}"),
     };
     row(
-        "records of",
+        "rules",
         format!(
-            "up to {} of value, {} or more, {work}",
+            "values of up to {}, {} or more, {work}",
             ui::plural(p.record_max_value_size, "byte"),
             ui::plural(p.record_min_links, "link")
         ),
@@ -79,11 +88,16 @@ fn health(url: &str, status: &NodeStatus, here: u64, took: std::time::Duration) 
     row("peers", peers);
     let off = status.clock.abs_diff(here);
     let drift = p.record_max_time_drift.max(1);
-    row("clock", match off {
-        0..=2 => format!("{} (as here)", times::show(status.clock)),
-        off if off <= drift / 2 => format!("{}, {off} s off from here", times::show(status.clock)),
-        off => format!("{bad}{off} s off from here{bad:#}: records more than {drift} s ahead are refused"),
-    });
+    row(
+        "clock",
+        match off {
+            0..=2 => format!("{} (as here)", times::show(status.clock)),
+            off if off <= drift / 2 => format!("{}, {off} s off from here", times::show(status.clock)),
+            off => {
+                format!("{bad}{off} s off from here{bad:#}: records more than {drift} s ahead are refused")
+            }
+        },
+    );
     if let Some(oracle) = &status.oracle {
         row("oracle", oracle.to_string());
     }

@@ -9,7 +9,9 @@ use crate::ui;
 
 /// The nodes to ask, in order
 #[derive(Debug, Args)]
-#[command(before_long_help = "Examples:\n  lf url add http://192.0.2.1:9980\n  lf url default http://127.0.0.1:9980\n\n")]
+#[command(
+    before_long_help = "Examples:\n  lf url add http://192.0.2.1:9980\n  lf url default http://127.0.0.1:9980\n\n"
+)]
 pub(crate) struct UrlArgs {
     #[command(subcommand)]
     command: Option<Command>,
@@ -64,7 +66,11 @@ pub(crate) fn run(context: &Context, args: UrlArgs) -> Result<()> {
     ui::print(&config.urls.iter().map(|url| format!("{url}\n")).collect::<String>())
 }
 
-fn change(context: &Context, url: &str, change: impl FnOnce(&mut Config, &str) -> Result<()>) -> Result<Config> {
+fn change(
+    context: &Context,
+    url: &str,
+    change: impl FnOnce(&mut Config, &str) -> Result<()>,
+) -> Result<Config> {
     let url: Url = url.parse()?;
     context.update(|config| change(config, url.as_str()).map(|()| config.clone()))
 }

@@ -63,7 +63,11 @@ pub(crate) fn run(context: &Context, args: &Verify) -> Result<()> {
         n => {
             let failure = Failure::new(format!("{} in {}", ui::plural(n, "problem"), args.file.display()));
             let only_work = !args.nowork && n == report.unworked;
-            Err(if only_work { failure.hint("records of a local test network have no work: --nowork") } else { failure })
+            Err(if only_work {
+                failure.hint("records of a local test network have no work: --nowork")
+            } else {
+                failure
+            })
         }
     }
 }
@@ -91,10 +95,16 @@ fn as_text(report: &VerifyReport, workers: Workers, seconds: f64) -> String {
     row("problems", if report.problems == 0 { "none".to_owned() } else { ui::count(report.problems) });
     for problem in &report.first_problems {
         let hash = problem.hash.map(|hash| format!(" {hash}")).unwrap_or_default();
-        out.push_str(&format!("  record {} at byte {}{hash}: {}\n", problem.index, problem.offset, problem.text));
+        out.push_str(&format!(
+            "  record {} at byte {}{hash}: {}\n",
+            problem.index, problem.offset, problem.text
+        ));
     }
     if report.problems > report.first_problems.len() as u64 {
-        out.push_str(&format!("  and {} more\n", ui::count(report.problems - report.first_problems.len() as u64)));
+        out.push_str(&format!(
+            "  and {} more\n",
+            ui::count(report.problems - report.first_problems.len() as u64)
+        ));
     }
     out
 }

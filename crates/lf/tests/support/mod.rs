@@ -53,7 +53,12 @@ pub fn command(home: &Path) -> Command {
     for name in ["LF_URL", "LF_MASK", "LF_PASSPHRASE", "NO_COLOR", "CLICOLOR_FORCE"] {
         command.env_remove(name);
     }
-    command.env("LF_PATH", home).env("USER", "tester").env("COLUMNS", "100").current_dir(home).stdin(Stdio::null());
+    command
+        .env("LF_PATH", home)
+        .env("USER", "tester")
+        .env("COLUMNS", "100")
+        .current_dir(home)
+        .stdin(Stdio::null());
     command
 }
 
