@@ -9,6 +9,7 @@ mod checkpoint;
 pub mod engine;
 pub mod log;
 mod rows;
+pub mod selftest;
 pub mod storage;
 mod store;
 mod tips;

@@ -430,7 +430,7 @@ fn damaged_logs() {
             let options_kept = options(&disk, &kept, &pool);
             let report = tools::check(&options_kept).unwrap();
             let header_only = offset < 48;
-            assert_eq!(report.log.damages_count > 0 || !report.notes.is_empty(), true, "{name}");
+            assert!(report.log.damages_count > 0 || !report.notes.is_empty(), "{name}");
             assert_eq!(
                 report.damaged_records_count > 0,
                 !header_only && !report.is_log_sound(),

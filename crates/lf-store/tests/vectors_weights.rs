@@ -214,11 +214,19 @@ mod store {
                 for (label, expected) in step["reputation"].as_object().unwrap() {
                     let hash = puts[label.as_str()].record.hash();
                     let name = text(&case, "description");
-                    assert_eq!(reputation(&reader, &hash), expected.as_u64().unwrap(), "{name}, step {number}, {label}");
+                    assert_eq!(
+                        reputation(&reader, &hash),
+                        expected.as_u64().unwrap(),
+                        "{name}, step {number}, {label}"
+                    );
                 }
                 for (label, linked) in step["synchronized"].as_object().into_iter().flatten() {
                     let hash = puts[label.as_str()].record.hash();
-                    assert_eq!(index(&reader, &hash).is_some(), linked.as_bool().unwrap(), "step {number}, {label}");
+                    assert_eq!(
+                        index(&reader, &hash).is_some(),
+                        linked.as_bool().unwrap(),
+                        "step {number}, {label}"
+                    );
                 }
             }
             ran += 1;

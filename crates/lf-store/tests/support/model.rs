@@ -1,5 +1,5 @@
 //! The store as NODE.md says it, as plainly as can be: maps, and walks over all ancestors.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::type_complexity)]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

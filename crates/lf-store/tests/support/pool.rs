@@ -1,6 +1,6 @@
 //! Pools of real records for tests of the store: small graphs whose owners, names, times and types collide on
 //! purpose. Signed and claimed once, then put in any order.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::too_many_arguments)]
 
 use lf_proto::comment::Comment;
 use lf_proto::genesis::{Genesis, GenesisParameters};
@@ -78,7 +78,7 @@ fn record(
 
 fn put(record: Record) -> Put {
     let selectors = record.recover_selectors().unwrap();
-    let work_verified = record.hash().0[0] % 2 == 0;
+    let work_verified = record.hash().0[0].is_multiple_of(2);
     Put { record, selectors, work_verified }
 }
 
