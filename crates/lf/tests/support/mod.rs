@@ -150,6 +150,17 @@ impl Node {
         self.home.lf(args)
     }
 
+    /// Kills the node as a crash would; its files stay until this is dropped.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// The home that the node was given.
+    pub fn base(&self) -> &Path {
+        &self.base
+    }
+
     pub fn directory(&self) -> PathBuf {
         self.base.join("localtest")
     }
