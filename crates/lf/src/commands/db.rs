@@ -57,7 +57,8 @@ pub(crate) fn run(context: &Context, args: &Db) -> Result<()> {
             if report.is_sound() {
                 return Ok(());
             }
-            let failure = Failure::new(format!("the database in {} is damaged", config.directory().display()));
+            let failure =
+                Failure::new(format!("the database in {} is damaged", config.directory().display()));
             Err(match (context.json, report.is_log_sound()) {
                 (true, _) => Failure::Said,
                 (false, true) => failure.hint("make the index again: lf db rebuild"),
@@ -164,7 +165,10 @@ fn check_text(r: &CheckReport) -> String {
         }
     }
     if r.behind_bytes > 0 {
-        out.push_str(&format!("behind      {} of the log: the next start applies them\n", ui::bytes(r.behind_bytes)));
+        out.push_str(&format!(
+            "behind      {} of the log: the next start applies them\n",
+            ui::bytes(r.behind_bytes)
+        ));
     }
     if r.is_sound() {
         out.push_str(if r.compared {
