@@ -117,10 +117,11 @@ pub(crate) fn plural(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
-/// `12 ms`, `1.4 s`.
+/// `12 ms`, `1.4 s`: two or three digits of a duration.
 pub(crate) fn took(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     match seconds {
+        s if s < 9.5e-7 => format!("{:.0} ns", s * 1e9),
         s if s < 0.000_999_5 => format!("{:.0} µs", s * 1e6),
         s if s < 0.009_995 => format!("{:.1} ms", s * 1e3),
         s if s < 0.999_5 => format!("{:.0} ms", s * 1e3),

@@ -45,7 +45,7 @@ pub(crate) struct MakeGenesis {
     /// How far clocks may be off, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = DRIFT_SECONDS_DEFAULT)]
     drift: u64,
-    /// Multiplies the work that a record needs; 16 costs about a second for a small record
+    /// Multiplies the difficulty of the work that records need; 16 makes it take four times as long
     #[arg(long, value_name = "FACTOR", default_value_t = 1)]
     work_factor: u64,
     /// Fields that can be amended later, by who has genesis-secret.pem
