@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use lf_proto::api::{Made, MakeRecord, RecordJson};
 use lf_proto::masking;
 use lf_proto::owner::OwnerSecret;
-use lf_proto::pulse::{PULSE_MINUTES_MAX, PulseStart};
+use lf_proto::pulse::{PULSE_MINUTES_MAX, Pulse, PulseStart};
 use lf_proto::record::{RecordBuilder, RecordType, UnworkedRecord};
 use lf_proto::selector::{SelectorKey, SelectorName};
 use lf_proto::work::{Progress, Search, Table, Work};
@@ -39,8 +39,13 @@ impl Request<'_> {
 
 /// What became of a wish to pulse.
 enum Pulsed {
-    /// The pulse, and whether it was news.
-    Made(Made),
+    /// It was made.
+    Made {
+        /// The pulse.
+        pulse: Pulse,
+        /// Whether it was news.
+        accepted: bool,
+    },
     /// Less than a minute has passed since the record.
     TooSoon,
     /// The record is too old to be pulsed.
@@ -62,7 +67,7 @@ impl Node {
             && value == make.value.0
         {
             match self.pulse_row(&request, &row)? {
-                Pulsed::Made(made) => return Ok(made),
+                Pulsed::Made { pulse, accepted } => return Ok(made_pulse(&pulse, accepted)),
                 Pulsed::TooSoon => {
                     let record = self.record(&row.hash)?;
                     return Ok(Made { record: record.as_ref().map(RecordJson::from), ..Made::default() });
@@ -83,7 +88,7 @@ impl Node {
             return Err(Failure::bad_request("ErrRecordNotFound", "pulse creation failed: record not found"));
         };
         match self.pulse_row(&request, &row)? {
-            Pulsed::Made(made) => Ok(made),
+            Pulsed::Made { pulse, accepted } => Ok(made_pulse(&pulse, accepted)),
             Pulsed::TooSoon => Ok(Made::default()),
             Pulsed::Newer => {
                 let message = "pulse creation failed: record is newer than the timestamp";
@@ -150,7 +155,7 @@ impl Node {
             .and_then(|start| start.pulse_at(minutes))
             .map_err(|e| Failure::bad_request("ErrInvalidParameter", e.to_string()))?;
         let accepted = self.accept_pulse(pulse, PULSE_MINUTES_MAX)?;
-        Ok(Pulsed::Made(Made { record: None, pulse: base64_of(&pulse), accepted }))
+        Ok(Pulsed::Made { pulse, accepted })
     }
 
     fn make(&self, request: &Request<'_>, value: &[u8], cancel: &AtomicBool) -> Result<Made, Failure> {
@@ -179,6 +184,10 @@ impl Node {
         self.store(vec![verified])?;
         Ok(Made { record: Some(json), pulse: String::new(), accepted: true })
     }
+}
+
+fn made_pulse(pulse: &Pulse, accepted: bool) -> Made {
+    Made { record: None, pulse: base64_of(pulse), accepted }
 }
 
 /// Searches for work on all cores.
