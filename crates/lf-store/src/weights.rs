@@ -9,15 +9,15 @@
 //! the *cover* of x, and it is enough to add the score of x to those few. A record's weight is the sum of what was
 //! added to it and to everything above it in the forest.
 //!
-//! That is exact for *any* forest with this property. Which records hang where is policy ([`policy`]), for speed
+//! That is exact for *any* forest with this property. Which records hang where is policy (`policy`), for speed
 //! only, and so are the eligibility hints.
 //!
 //! # Code map
 //!
-//! [`queue`]: newest first, without duplicates · [`fenwick`]: sums along a path · [`forest`]: records, promoted
-//! records and paths, and the two operations that change the forest · [`cover`]: the walk that finds a cover, in
-//! bounded steps · [`policy`]: what to promote and what to pop · [`insert`]: one insert as a sequence of steps ·
-//! [`checkpoint`]: the state as bytes.
+//! `queue`: newest first, without duplicates · `fenwick`: sums along a path · `forest`: records, promoted
+//! records and paths, and the two operations that change the forest · `cover`: the walk that finds a cover, in
+//! bounded steps · `policy`: what to promote and what to pop · `insert`: one insert as a sequence of steps ·
+//! `checkpoint`: the state as bytes.
 //!
 //! # What is not here
 //!
@@ -183,7 +183,7 @@ impl Weights {
         Stats { cover_len: self.walk.cover().len(), ..self.chooser.stats() }
     }
 
-    /// Writes all that later inserts and queries need, in the format of [`checkpoint`]. An insert that is in
+    /// Writes all that later inserts and queries need, in the format of `checkpoint`. An insert that is in
     /// progress and not yet applied is not part of it.
     ///
     /// # Errors
