@@ -14,7 +14,7 @@ pub mod runtime;
 mod sol;
 
 pub use failure::Failure;
-pub use lf_store::tools;
+pub use lf_store::{selftest, tools};
 pub use node::{
     Counters, Dump, ImportProgress, ImportReport, Node, NodeConfig, NodeError, WatchPlan, store_options,
 };

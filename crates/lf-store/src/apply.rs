@@ -3,7 +3,7 @@
 //! A pure function of the index so far and the entry, so that applying the log again gives the same index. No I/O but
 //! reads of the index through [`Txn`]; committing, weights and acknowledgements are the store's.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use lf_proto::comment::Comment;
 use lf_proto::genesis::{self, Genesis, GenesisParameters};
@@ -19,6 +19,9 @@ use crate::rows::{
     Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, SelectorRow, Standing, key,
 };
 use crate::txn::Txn;
+
+/// Recently linked records whose standing is kept in memory, about 100 bytes each.
+const RECENT_RECORDS: usize = 1 << 15;
 
 /// Comments on records that are not stored, at most. Beyond it further ones are not kept: whoever pays for that many
 /// commentary records about nothing cannot fill the disk with more.
@@ -96,6 +99,7 @@ impl Network {
 /// What the graph's weights and tips need of a newly linked record.
 #[derive(Debug)]
 pub(crate) struct NewlyLinked {
+    pub(crate) hash: Hash,
     /// Indexes, ascending.
     pub(crate) links: Vec<u32>,
     pub(crate) score: u32,
@@ -141,6 +145,37 @@ pub(crate) fn row_of(
     }
 }
 
+/// Where recently linked records stand: new records link to recent ones, so this saves most searches.
+#[derive(Debug, Default)]
+pub(crate) struct Recent {
+    standings: HashMap<Hash, (u32, u64)>,
+    order: VecDeque<Hash>,
+}
+
+impl Recent {
+    fn insert(&mut self, hash: Hash, index: u32, timestamp: u64) {
+        if self.order.len() >= RECENT_RECORDS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.standings.remove(&oldest);
+        }
+        if self.standings.insert(hash, (index, timestamp)).is_none() {
+            self.order.push_back(hash);
+        }
+    }
+
+    fn get(&self, hash: &Hash) -> Option<Standing> {
+        self.standings
+            .get(hash)
+            .map(|(index, timestamp)| Standing::Linked { index: *index, timestamp: *timestamp })
+    }
+
+    /// Forgets everything: after a batch that failed, some of it may not be so.
+    pub(crate) fn clear(&mut self) {
+        *self = Recent::default();
+    }
+}
+
 /// Reads records back from the log while they are being linked; `None` for one that is damaged.
 pub(crate) type ReadRecord<'a> = &'a dyn Fn(u64) -> Result<Option<Record>, IndexError>;
 
@@ -149,17 +184,27 @@ pub(crate) struct Applier<'a> {
     pub(crate) txn: Txn,
     pub(crate) meta: Meta,
     pub(crate) network: &'a mut Network,
+    recent: &'a mut Recent,
     pub(crate) newly_linked: Vec<NewlyLinked>,
     ready: VecDeque<(Hash, Option<PendingRow>)>,
     read_record: ReadRecord<'a>,
 }
 
 impl<'a> Applier<'a> {
-    pub(crate) fn new(txn: Txn, meta: Meta, network: &'a mut Network, read_record: ReadRecord<'a>) -> Self {
-        Applier { txn, meta, network, newly_linked: Vec::new(), ready: VecDeque::new(), read_record }
+    pub(crate) fn new(
+        txn: Txn,
+        meta: Meta,
+        network: &'a mut Network,
+        recent: &'a mut Recent,
+        read_record: ReadRecord<'a>,
+    ) -> Self {
+        Applier { txn, meta, network, recent, newly_linked: Vec::new(), ready: VecDeque::new(), read_record }
     }
 
     pub(crate) fn standing(&self, hash: &Hash) -> Result<Option<Standing>, IndexError> {
+        if let Some(standing) = self.recent.get(hash) {
+            return Ok(Some(standing));
+        }
         Ok(self.txn.get(&key::standing(hash))?.map(|v| Standing::decode(&v)).transpose()?)
     }
 
@@ -168,9 +213,10 @@ impl<'a> Applier<'a> {
         self.txn.len() >= CHANGES_MAX
     }
 
-    /// Stores a record: claims its id, and queues it for linking if nothing is missing. Duplicates change nothing.
-    pub(crate) fn store(&mut self, row: Row, links: &[Hash]) -> Result<(), IndexError> {
-        if self.standing(&row.hash)?.is_some() {
+    /// Stores a record: claims its id, and queues it for linking if nothing is missing. Duplicates change nothing; for
+    /// one that is known to be `new` the search is saved.
+    pub(crate) fn store(&mut self, row: Row, links: &[Hash], new: bool) -> Result<(), IndexError> {
+        if !new && self.standing(&row.hash)?.is_some() {
             return Ok(());
         }
         if !row.selectors.is_empty() {
@@ -309,7 +355,9 @@ impl<'a> Applier<'a> {
         }
         let standing = Standing::Linked { index, timestamp: row.timestamp };
         self.txn.put(key::standing(&row.hash), standing.encode());
+        self.recent.insert(row.hash, index, row.timestamp);
         self.newly_linked.push(NewlyLinked {
+            hash: row.hash,
             links: link_indexes.clone(),
             score: row.score,
             eligible: good && !row.temporal_violation,

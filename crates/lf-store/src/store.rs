@@ -3,7 +3,7 @@
 //! A batch is appended to the log, made durable, applied to the index, and only then acknowledged. The index and the
 //! graph are derived: whatever of them a crash or damage costs is made again from the log when the store opens.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ use lf_proto::pulse::Pulse;
 use lf_proto::record::{Record, RecordType};
 use lf_proto::selector::RecoveredSelector;
 
-use crate::apply::{Applier, IndexError, Network, NewlyLinked, Stored, row_of};
+use crate::apply::{Applier, IndexError, Network, NewlyLinked, Recent, Stored, row_of};
 use crate::checkpoint;
 use crate::engine::{
     ClosedEngine, DiskPlace, Engine, EngineError, EngineErrorKind, EnginePlace, MemoryPlace,
@@ -271,6 +271,7 @@ pub struct Store {
     /// Linked records when the last checkpoint was written.
     checkpointed: u32,
     index_state: IndexState,
+    recent: Recent,
 }
 
 impl Store {
@@ -347,9 +348,10 @@ impl Store {
             network: RwLock::new(Network::new(&options.genesis)),
             damage_seen: AtomicBool::new(false),
         });
-        let index_state = IndexState::Sound;
+        let (index_state, recent) = (IndexState::Sound, Recent::default());
         let options = options.clone();
-        let mut store = Store { shared, options, place, engine, log, meta, checkpointed, index_state };
+        let mut store =
+            Store { shared, options, place, engine, log, meta, checkpointed, index_state, recent };
         store.restore_network()?;
         report.replayed = store.catch_up(true, &mut report.notes, progress)?;
         store.put_genesis()?;
@@ -392,39 +394,53 @@ impl Store {
             pulse_fresh.push(view.pulse(*token)?.is_none_or(|known| known.minutes() < pulse.minutes()));
         }
         drop(view);
+        let mut linked: HashMap<Hash, u32> = HashMap::with_capacity(puts.len());
         let mut entries: Vec<(LogPosition, Prepared)> = Vec::with_capacity(puts.len() + pulses.len());
         for (put, _) in puts.iter().zip(&fresh).filter(|(_, fresh)| **fresh) {
             let flags = if put.work_verified { ENTRY_WORK_VERIFIED } else { 0 };
             let at = self.log.append(EntryKind::Record, flags, put.record.as_bytes())?;
             let row = row_of(&put.record, &put.selectors, at.0, put.work_verified);
             entries.push((at, Prepared::Record(Box::new(row), put.record.links().to_vec())));
-            self.commit_if_full(&mut entries)?;
+            self.commit_if_full(&mut entries, &mut linked)?;
         }
         for ((token, pulse), _) in pulses.iter().zip(&pulse_fresh).filter(|(_, fresh)| **fresh) {
             let payload = [token.to_be_bytes().as_slice(), &pulse.to_bytes()].concat();
             let at = self.log.append(EntryKind::Pulse, 0, &payload)?;
             entries.push((at, Prepared::Pulse(*token, *pulse)));
-            self.commit_if_full(&mut entries)?;
+            self.commit_if_full(&mut entries, &mut linked)?;
         }
-        self.commit(&mut entries)?;
+        self.commit(&mut entries, &mut linked)?;
         let view = self.view();
         let mut outcomes = Vec::with_capacity(puts.len());
         for (put, fresh) in puts.iter().zip(fresh) {
-            outcomes.push(match view.standing(&put.record.hash())? {
-                Some(stored) if fresh => PutOutcome::Stored(stored),
-                _ => PutOutcome::Duplicate,
+            if !fresh {
+                outcomes.push(PutOutcome::Duplicate);
+                continue;
+            }
+            let hash = put.record.hash();
+            outcomes.push(match linked.get(&hash) {
+                Some(index) => PutOutcome::Stored(Stored::Linked(*index)),
+                None => PutOutcome::Stored(view.standing(&hash)?.unwrap_or(Stored::Pending)),
             });
         }
         Ok(Applied { records: outcomes, pulses: pulse_fresh, linked: first_linked..self.meta.linked })
     }
 
-    fn commit_if_full(&mut self, entries: &mut Vec<(LogPosition, Prepared)>) -> Result<(), StoreError> {
+    fn commit_if_full(
+        &mut self,
+        entries: &mut Vec<(LogPosition, Prepared)>,
+        linked: &mut HashMap<Hash, u32>,
+    ) -> Result<(), StoreError> {
         let full = self.log.pending_bytes() >= COMMIT_BYTES.min(self.options.log.pending_bytes_max / 2);
-        if full { self.commit(entries) } else { Ok(()) }
+        if full { self.commit(entries, linked) } else { Ok(()) }
     }
 
     /// Makes what was appended durable, and applies it to the index.
-    fn commit(&mut self, entries: &mut Vec<(LogPosition, Prepared)>) -> Result<(), StoreError> {
+    fn commit(
+        &mut self,
+        entries: &mut Vec<(LogPosition, Prepared)>,
+        linked: &mut HashMap<Hash, u32>,
+    ) -> Result<(), StoreError> {
         if entries.is_empty() {
             return Ok(());
         }
@@ -432,12 +448,13 @@ impl Store {
             // Only now does the error say that writing ends here.
             if self.log.is_poisoned() { StoreError::Stopped(chain(&e)) } else { e.into() }
         })?;
-        if let Err(e) = self.index_entries(std::mem::take(entries), end) {
+        if let Err(e) = self.index_entries(std::mem::take(entries), end, true, linked) {
             // It is durable; the index can still be mended before anybody is told otherwise.
             tracing::warn!("index did not take a batch: {e}");
             self.index_state = IndexState::Behind;
             self.note_failure(&e);
             self.mend()?;
+            linked.clear(); // Who is not in it is looked up.
         }
         Ok(())
     }
@@ -640,16 +657,19 @@ impl Store {
             note(notes, problem);
         }
         if count > 0 || self.meta.ready > 0 {
-            self.index_entries(prepared, end)?;
+            self.index_entries(prepared, end, false, &mut HashMap::new())?;
         }
         Ok(count)
     }
 
-    /// Applies entries to index and graph; `end` is the log's position after them.
+    /// Applies entries to index and graph; `end` is the log's position after them. Are they `new`, none of them is
+    /// stored yet. What was linked is added to `linked`.
     fn index_entries(
         &mut self,
         entries: Vec<(LogPosition, Prepared)>,
         end: LogPosition,
+        new: bool,
+        linked: &mut HashMap<Hash, u32>,
     ) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
         let engine = Arc::clone(&self.engine);
@@ -659,12 +679,13 @@ impl Store {
         let mut done = false;
         while !done {
             let txn = Txn::new(engine.snapshot());
-            let mut applier = Applier::new(txn, self.meta, &mut network, &read_record);
+            let recent = &mut self.recent;
+            let mut applier = Applier::new(txn, self.meta, &mut network, recent, &read_record);
             applier.link_ready()?;
             while !applier.is_large() {
                 match entries.next() {
                     Some((_, Prepared::Record(row, links))) => {
-                        applier.store(*row, &links)?;
+                        applier.store(*row, &links, new)?;
                         applier.link_ready()?;
                     }
                     Some((_, Prepared::Pulse(token, pulse))) => {
@@ -687,6 +708,7 @@ impl Store {
             self.meta = meta;
             for (index, new) in (first..).zip(newly_linked) {
                 insert_into_graph(&self.shared.graph, index, &new)?;
+                linked.insert(new.hash, index);
             }
         }
         if network.amended != read(&shared.network).amended {
@@ -728,6 +750,7 @@ impl Store {
         let set = |engine: Arc<dyn Engine>| {
             *shared.engine.write().unwrap_or_else(std::sync::PoisonError::into_inner) = engine;
         };
+        self.recent.clear();
         // Closed until it is whole again: readers get an error, never a wrong answer.
         set(Arc::new(ClosedEngine));
         self.engine = Arc::new(ClosedEngine);
@@ -974,7 +997,8 @@ fn extend_graph(graph: &RwLock<Graph>, engine: &dyn Engine, linked: u32) -> Resu
                     _ => false,
                 };
             let eligible = good && !row.temporal_violation;
-            insert_into_graph(graph, index, &NewlyLinked { links, score: row.score, eligible })?;
+            let new = NewlyLinked { hash: row.hash, links, score: row.score, eligible };
+            insert_into_graph(graph, index, &new)?;
         }
     }
     if read(graph).weights.len() < linked { Err(RowError('r').into()) } else { Ok(()) }

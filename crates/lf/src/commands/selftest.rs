@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use lf_client::Workers;
+use lf_node::selftest;
 use lf_proto::hash::Hash;
 use lf_proto::owner::{OwnerSecret, OwnerType};
 use lf_proto::pulse::{Known, PulseStart, th64};
@@ -23,19 +24,29 @@ const MEASURE: Duration = Duration::from_millis(150);
 
 /// Check that this machine computes what it should, with figures
 ///
-/// core checks formats, keys, masking and pulses against known values; wharrgarbl searches and verifies proof of work.
+/// core checks formats, keys, masking and pulses against known values; wharrgarbl searches and verifies proof of work;
+/// database fills a store in a temporary directory and measures it.
 #[derive(Debug, Args)]
-#[command(before_long_help = "Examples:\n  lf selftest\n  lf selftest wharrgarbl\n\n")]
+#[command(
+    before_long_help = "Examples:\n  lf selftest\n  lf selftest wharrgarbl\n  lf selftest database --records 1000000\n\n"
+)]
 pub(crate) struct SelfTest {
     /// What to test
     #[arg(default_value = "core")]
     test: Test,
+    /// For database: how many records
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    records: u64,
+    /// For database: where [default: the system's directory for temporary files]
+    #[arg(long, value_name = "DIR")]
+    directory: Option<std::path::PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Test {
     Core,
     Wharrgarbl,
+    Database,
 }
 
 /// One thing that was checked, and what it cost.
@@ -58,6 +69,7 @@ pub(crate) fn run(context: &Context, args: &SelfTest) -> Result<()> {
     match args.test {
         Test::Core => core(&mut show)?,
         Test::Wharrgarbl => wharrgarbl(&mut show)?,
+        Test::Database => return database(context, args),
     }
     if context.json {
         let list: Vec<_> =
@@ -69,6 +81,24 @@ pub(crate) fn run(context: &Context, args: &SelfTest) -> Result<()> {
         n => Err(Failure::new(format!("{} failed", ui::plural(n as u64, "check")))
             .hint("this build or this machine computes wrongly: do not use it")),
     }
+}
+
+/// Measures a store of synthetic records; nothing of it stays.
+fn database(context: &Context, args: &SelfTest) -> Result<()> {
+    let place = args.directory.clone().unwrap_or_else(std::env::temp_dir);
+    let failed =
+        |e: &dyn std::fmt::Display| Failure::new(format!("database test in {}: {e}", place.display()));
+    let directory =
+        tempfile::Builder::new().prefix("lf-selftest-").tempdir_in(&place).map_err(|e| failed(&e))?;
+    let figures = selftest::run(directory.path(), args.records).map_err(|e| failed(&e))?;
+    if context.json {
+        let list: Vec<_> = figures
+            .iter()
+            .map(|f| json!({"Name": f.name, "Value": f.value, "Unit": f.unit, "Met": f.goal.is_some().then(|| f.is_met())}))
+            .collect();
+        return ui::print_json(&list);
+    }
+    figures.iter().try_for_each(|f| ui::print(&format!("{f}\n")))
 }
 
 /// How often a second something can be done.
