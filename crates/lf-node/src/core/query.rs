@@ -16,6 +16,9 @@ use super::{Certified, Rules};
 /// The most records one query may look at.
 pub const CANDIDATES_MAX: usize = 250_000;
 
+/// The most records one answer may hold: some tens of megabytes of JSON.
+pub const RESULTS_MAX: usize = 25_000;
+
 /// Why a query has no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -54,6 +57,9 @@ pub enum QueryError {
     /// The query matches more records than a node looks at for one query.
     #[error("query matches more than {CANDIDATES_MAX} records: narrow its ranges")]
     TooBroad,
+    /// The answer would hold more records than a node gives for one query.
+    #[error("query has more than {RESULTS_MAX} results: narrow its ranges, or set a limit")]
+    TooManyResults,
     /// The store failed: our side's fault.
     #[error(transparent)]
     Store(#[from] IndexError),
@@ -283,6 +289,7 @@ pub fn answer(plan: &Plan, view: &View, rules: &Rules<'_>) -> Result<Vec<Vec<Que
         }
     }
     let mut answer = Vec::with_capacity(sets.len());
+    let mut count = 0;
     for owners in sets.into_values() {
         let mut candidates = Vec::with_capacity(owners.len());
         for revisions in owners.into_values() {
@@ -294,6 +301,10 @@ pub fn answer(plan: &Plan, view: &View, rules: &Rules<'_>) -> Result<Vec<Vec<Que
         }
         candidates.sort_by(|a, b| compare(a, b, plan.order));
         candidates.truncate(plan.limit);
+        count += candidates.len();
+        if count > RESULTS_MAX {
+            return Err(QueryError::TooManyResults);
+        }
         let results: Vec<QueryResult> =
             candidates.into_iter().filter_map(|c| result(c, plan.masking_key.as_deref(), view)).collect();
         if !results.is_empty() {
