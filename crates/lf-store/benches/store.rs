@@ -36,12 +36,12 @@ fn main() {
     }
 }
 
-/// Opens the store, writes a little more, and dies as if killed.
+/// Opens the store, imports another 99,000 records (one less than make a checkpoint due), and dies as if killed.
 fn child(directory: &Path) -> ! {
-    let mut synthetic = Synthetic::new(2);
-    let (mut store, _) = Store::open(options(directory, synthetic.genesis()).unwrap()).unwrap();
-    for _ in 0..20 {
-        store.apply(&synthetic.batch(100), &[]).unwrap();
+    let (mut store, _) = Store::open(options(directory, Synthetic::new(0).genesis()).unwrap()).unwrap();
+    let mut synthetic = Synthetic::new(u64::from(store.reader().view().linked()));
+    for _ in 0..99 {
+        store.apply(&synthetic.batch(1000), &[]).unwrap();
     }
     std::process::abort();
 }

@@ -23,6 +23,9 @@ use crate::txn::Txn;
 /// Recently linked records whose standing is kept in memory, about 100 bytes each.
 const RECENT_RECORDS: usize = 1 << 15;
 
+/// Owners whose totals are kept in memory.
+const RECENT_OWNERS: usize = 1 << 14;
+
 /// Comments on records that are not stored, at most. Beyond it further ones are not kept: whoever pays for that many
 /// commentary records about nothing cannot fill the disk with more.
 const COMMENTS_WAITING_MAX: u64 = 1_000_000;
@@ -145,11 +148,13 @@ pub(crate) fn row_of(
     }
 }
 
-/// Where recently linked records stand: new records link to recent ones, so this saves most searches.
+/// Where recently linked records stand, and what their owners have: new records link to recent ones, often of the same
+/// owners, so this saves most searches.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
     standings: HashMap<Hash, (u32, u64)>,
     order: VecDeque<Hash>,
+    owners: HashMap<OwnerPublic, OwnerTotals>,
 }
 
 impl Recent {
@@ -341,10 +346,18 @@ impl<'a> Applier<'a> {
             self.txn.put(key::selector(position as u8, &selector.key, index), Vec::new());
         }
         let owner_key = key::owner(&row.owner);
-        let mut totals =
-            self.txn.get(&owner_key)?.map(|v| OwnerTotals::decode(&v)).transpose()?.unwrap_or_default();
+        let mut totals = match self.recent.owners.get(&row.owner) {
+            Some(totals) => *totals,
+            None => {
+                self.txn.get(&owner_key)?.map(|v| OwnerTotals::decode(&v)).transpose()?.unwrap_or_default()
+            }
+        };
         totals.records += 1;
         totals.bytes += u64::from(row.bytes);
+        if self.recent.owners.len() >= RECENT_OWNERS {
+            self.recent.owners.clear();
+        }
+        self.recent.owners.insert(row.owner, totals);
         self.txn.put(owner_key, totals.encode());
         if row.pulse_token != 0 {
             self.txn.put(key::token(row.timestamp, row.pulse_token), Vec::new());

@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
+use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
 /// What an engine's failure means for the index.
@@ -144,9 +145,12 @@ pub struct DiskEngine {
 /// Bytes of block cache.
 const CACHE_BYTES: u64 = 96 << 20;
 /// Journals beyond this are flushed: long journals open slowly.
-const JOURNAL_BYTES_MAX: u64 = 64 << 20;
+const JOURNAL_BYTES_MAX: u64 = 96 << 20;
 /// Bytes of changes kept in memory before they become a table on disk.
-const MEMTABLE_BYTES_MAX: u64 = 16 << 20;
+const MEMTABLE_BYTES_MAX: u64 = 24 << 20;
+/// Tables of the newest level before they are merged into the next: merging is what imports wait for, and each merge
+/// holds readers up for a moment; queries have that many more tables to look into.
+const NEWEST_TABLES_MAX: u8 = 8;
 
 impl DiskEngine {
     /// Opens or creates the engine's directory.
@@ -166,8 +170,14 @@ impl DiskEngine {
             .max_journaling_size(JOURNAL_BYTES_MAX)
             .worker_threads(2)
             .open()?;
-        let keyspace = database
-            .keyspace("index", || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES_MAX))?;
+        let keyspace = database.keyspace("index", || {
+            let strategy = Leveled::default().with_l0_threshold(NEWEST_TABLES_MAX);
+            KeyspaceCreateOptions::default()
+                .max_memtable_size(MEMTABLE_BYTES_MAX)
+                .compaction_strategy(Arc::new(strategy))
+        })?;
+        // What journals held becomes a table (in the background), so that they do not pile up from crash to crash.
+        keyspace.rotate_memtable()?;
         Ok(DiskEngine { keyspace, database })
     }
 }

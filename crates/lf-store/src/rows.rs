@@ -396,6 +396,11 @@ pub(crate) mod key {
         out
     }
 
+    /// Tables that a batch searches by prefix: who waits, who is ready, comments that wait.
+    pub(crate) fn is_searched_by_prefix(key: &[u8]) -> bool {
+        matches!(key.first(), Some(b'w' | b'q' | b'c'))
+    }
+
     pub(crate) fn meta() -> Vec<u8> {
         vec![b'm']
     }
