@@ -36,12 +36,13 @@ fn main() {
     }
 }
 
-/// Opens the store, imports another 99,000 records (one less than make a checkpoint due), and dies as if killed.
+/// Opens the store, imports another 99,000 records, with the checkpoints that come due, and dies as if killed.
 fn child(directory: &Path) -> ! {
     let (mut store, _) = Store::open(options(directory, Synthetic::new(0).genesis()).unwrap()).unwrap();
     let mut synthetic = Synthetic::new(u64::from(store.reader().view().linked()));
     for _ in 0..99 {
         store.apply(&synthetic.batch(1000), &[]).unwrap();
+        store.checkpoint_if_due().unwrap();
     }
     std::process::abort();
 }

@@ -145,9 +145,9 @@ pub struct DiskEngine {
 /// Bytes of block cache.
 const CACHE_BYTES: u64 = 96 << 20;
 /// Journals beyond this are flushed: long journals open slowly.
-const JOURNAL_BYTES_MAX: u64 = 64 << 20;
+const JOURNAL_BYTES_MAX: u64 = 128 << 20;
 /// Bytes of changes kept in memory before they become a table on disk.
-const MEMTABLE_BYTES_MAX: u64 = 16 << 20;
+const MEMTABLE_BYTES_MAX: u64 = 32 << 20;
 /// Tables of the newest level before they are merged into the next: merging is what imports wait for, and each merge
 /// holds readers up for a moment; queries have that many more tables to look into.
 const NEWEST_TABLES_MAX: u8 = 8;

@@ -579,3 +579,42 @@ fn failed_fsync_stops_writing() {
     store.apply(&pool.puts, &[]).unwrap();
     assert_eq!(store.reader().view().linked(), 22);
 }
+
+/// One record that thousands wait for: they are linked over several commits of the index, and a crash between any two
+/// of them changes nothing.
+#[test]
+fn long_queues_survive() {
+    let pool = pool::plain(12, 4000);
+    let (disk, index) = (SimStorage::new(1), SimIndex::default());
+    let mut options = options(&disk, &index, &pool);
+    options.log.segment_bytes_max = 1 << 20;
+    options.checkpoint_records_min = 1 << 20;
+    let (mut store, _) = Store::open(options.clone()).unwrap();
+    let (first, rest) = pool.puts.split_at(6);
+    let mut reversed: Vec<Put> = rest.to_vec();
+    reversed.reverse();
+    for batch in reversed.chunks(500) {
+        store.apply(batch, &[]).unwrap();
+    }
+    assert_eq!(store.reader().view().totals().unwrap().pending as usize, rest.len());
+    let before = index.commits();
+    let applied = store.apply(first, &[]).unwrap();
+    assert_eq!(applied.linked, 2..4002);
+    let after = index.commits();
+    assert!(after - before > 1, "more than one commit was needed");
+    let seen = |store: &Store| {
+        let view = store.reader().view();
+        let rows = |i| (view.row(i).unwrap().unwrap(), view.weight(i));
+        (0..view.linked()).map(rows).collect::<Vec<_>>()
+    };
+    let expected = seen(&store);
+    drop(store);
+    for keep in before..=after {
+        options.index = IndexPlace::Other(Arc::new(index.crash(keep)));
+        let (store, _) = Store::open(options.clone()).unwrap();
+        assert_eq!(store.reader().view().totals().unwrap().pending, 0);
+        assert!(seen(&store) == expected, "{keep} commits were left");
+        drop(store);
+        assert!(tools::check(&options).unwrap().is_sound());
+    }
+}
