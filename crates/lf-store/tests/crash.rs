@@ -584,7 +584,7 @@ fn failed_fsync_stops_writing() {
 /// of them changes nothing.
 #[test]
 fn long_queues_survive() {
-    let pool = pool::plain(12, 4000);
+    let pool = pool::plain(12, 7000);
     let (disk, index) = (SimStorage::new(1), SimIndex::default());
     let mut options = options(&disk, &index, &pool);
     options.log.segment_bytes_max = 1 << 20;
@@ -599,7 +599,7 @@ fn long_queues_survive() {
     assert_eq!(store.reader().view().totals().unwrap().pending as usize, rest.len());
     let before = index.commits();
     let applied = store.apply(first, &[]).unwrap();
-    assert_eq!(applied.linked, 2..4002);
+    assert_eq!(applied.linked, 2..7002);
     let after = index.commits();
     assert!(after - before > 1, "more than one commit was needed");
     let seen = |store: &Store| {
