@@ -533,15 +533,19 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    pub(crate) fn assemble(self) -> Record {
-        let body = Body {
+    fn body(&self) -> Body<'_> {
+        Body {
             record_type: self.record_type,
             value: &self.value,
             owner: &self.owner,
             links: &self.links,
             timestamp: self.timestamp,
             pulse_token: self.pulse_token,
-        };
+        }
+    }
+
+    pub(crate) fn assemble(self) -> Record {
+        let body = self.body();
         let mut proxy = body.encode(true);
         let body_hash = Sha384::digest(&proxy).into();
         encode_tail(&mut proxy, &self.selectors, self.work.as_ref(), &self.signature);

@@ -148,18 +148,9 @@ impl UnworkedRecord {
     }
 
     fn bytes_now(&self) -> usize {
-        let p = &self.parts;
-        let body = Body {
-            record_type: p.record_type,
-            value: &p.value,
-            owner: &p.owner,
-            links: &p.links,
-            timestamp: p.timestamp,
-            pulse_token: p.pulse_token,
-        };
         let mut tail = Vec::new();
-        encode_tail(&mut tail, &p.selectors, None, &[]);
-        body.full_bytes() + tail.len()
+        encode_tail(&mut tail, &self.parts.selectors, None, &[]);
+        self.parts.body().full_bytes() + tail.len()
     }
 }
 
