@@ -1,12 +1,13 @@
 //! The JSON of LF's HTTP API (API.md §1), shared by node and client. Member names are exactly as written there; they
 //! are read without regard to letter case, so read these types with [`crate::json`].
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::blob::Blob;
 use crate::genesis::GenesisParameters;
 use crate::hash::Hash;
+use crate::json::nullable;
 use crate::ordinal::Ordinal;
 use crate::owner::OwnerPublic;
 use crate::record::{self, DecodeError, RecordType};
@@ -19,10 +20,6 @@ pub const API_VERSION: u32 = 1;
 pub const RANGES_MAX: usize = record::SELECTORS_MAX;
 /// The most owners or oracles a query can name.
 pub const OWNERS_MAX: usize = 256;
-
-fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(d: D) -> Result<T, D::Error> {
-    Ok(Option::<T>::deserialize(d)?.unwrap_or_default())
-}
 
 fn is_empty(blob: &Zeroizing<Blob>) -> bool {
     blob.is_empty()

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::blob::Blob;
 use crate::hash::Hash;
-use crate::json;
+use crate::json::{self, nullable};
 use crate::masking;
 use crate::owner::{OwnerPublic, SignatureError};
 use crate::record::{DecodeError, LINKS_MAX, Record, RecordType};
@@ -124,10 +124,6 @@ pub struct GenesisParameters {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(d: D) -> Result<T, D::Error> {
-    Ok(Option::<T>::deserialize(d)?.unwrap_or_default())
 }
 
 /// An array of numbers; shorter ones are zero-filled, longer ones cut, as the reference does.

@@ -3,9 +3,9 @@
 //! serde matches names exactly, so a thin deserializer stands in between: where a struct is wanted it gives each member
 //! the spelling that the struct declares.
 
-use serde::Deserializer;
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeOwned, IntoDeserializer, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Error, Map, Value};
 
 /// Reads one JSON text; `null` is an empty object. What follows the first value is ignored, as the reference does.
@@ -37,6 +37,15 @@ pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
         Value::Null => T::deserialize(AnyCase(Value::Object(Map::new()))),
         other => T::deserialize(AnyCase(other)),
     }
+}
+
+/// Reads a member that may be `null`, which is its default.
+pub(crate) fn nullable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// A JSON value whose structs' member names are matched without regard to letter case.

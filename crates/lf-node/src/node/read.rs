@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 
 use lf_proto::api::{self, NodeStatus, OwnerStatus, Query, QueryResult};
+use lf_proto::blob::Blob;
 use lf_proto::hash::Hash;
 use lf_proto::owner::OwnerPublic;
 use lf_proto::record::{LINKS_MAX, Record};
@@ -91,7 +92,7 @@ impl Node {
             oracle: None,
             p2p_port: 0,
             local_test_mode: self.inner.local_test,
-            identity: api_empty(),
+            identity: Blob::default(),
             peers: Vec::new(),
             pending_count: totals.pending,
             read_only_reason: self.inner.read_only.lock().unwrap_or_else(PoisonError::into_inner).clone(),
@@ -165,10 +166,6 @@ impl Node {
         }
         Ok((found, index))
     }
-}
-
-fn api_empty() -> lf_proto::blob::Blob {
-    lf_proto::blob::Blob::default()
 }
 
 /// All linked records' bytes, in order of index. A record that is damaged on disk is left out.
