@@ -5,11 +5,15 @@
 //! the node's business.
 
 mod builder;
+mod stream;
+mod verify;
 mod wire;
 
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 pub use self::builder::{BuildError, RecordBuilder, UnworkedRecord};
+pub use self::stream::RecordStream;
+pub use self::verify::{RecordError, verify_all};
 use self::wire::{Reader, put_varint, varint_bytes};
 use crate::hash::Hash;
 use crate::owner::{OwnerPublic, SignatureError};
@@ -142,19 +146,25 @@ pub enum Value {
 /// A well-formed record. Immutable; its bytes are canonical, so equal bytes and equal records are the same thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    record_type: RecordType,
-    value: Value,
-    owner: OwnerPublic,
-    links: Vec<Hash>,
-    timestamp: u64,
-    pulse_token: u64,
-    selectors: Vec<Selector>,
-    work: Option<Work>,
-    signature: Vec<u8>,
+    parts: Parts,
     bytes: Box<[u8]>,
     body_hash: [u8; 48],
     work_hash: [u8; 48],
     hash: Hash,
+}
+
+/// A record's fields, checked for form, without the derived ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parts {
+    pub(crate) record_type: RecordType,
+    pub(crate) value: Value,
+    pub(crate) owner: OwnerPublic,
+    pub(crate) links: Vec<Hash>,
+    pub(crate) timestamp: u64,
+    pub(crate) pulse_token: u64,
+    pub(crate) selectors: Vec<Selector>,
+    pub(crate) work: Option<Work>,
+    pub(crate) signature: Vec<u8>,
 }
 
 /// The fields of a body, before there is a record around it.
@@ -170,32 +180,26 @@ struct Body<'a> {
 impl Body<'_> {
     /// The body's bytes; `proxy` replaces a full value by its hash.
     fn encode(&self, proxy: bool) -> Vec<u8> {
-        let hashed = match self.value {
-            Value::Full(v) if proxy && !v.is_empty() => Value::Hash(Some(Sha384::digest(v).into())),
-            Value::Full(_) if proxy => Value::Hash(None),
-            other => other.clone(),
-        };
-        let mut flags = (self.links.len() as u64) << 4 | u64::from(self.record_type.id()) << 8;
-        let mut out = Vec::with_capacity(160 + 32 * self.links.len());
-        match &hashed {
-            Value::Full(v) if v.is_empty() => {}
-            Value::Full(_) => flags |= FLAG_VALUE,
-            Value::Hash(None) => flags |= FLAG_VALUE_IS_HASH,
-            Value::Hash(Some(_)) => flags |= FLAG_VALUE_IS_HASH | FLAG_VALUE,
-        }
-        if self.pulse_token != 0 {
-            flags |= FLAG_PULSE_TOKEN;
-        }
-        put_varint(&mut out, flags);
-        match &hashed {
-            Value::Full(v) if v.is_empty() => {}
-            Value::Full(v) => {
-                put_varint(&mut out, v.len() as u64);
-                out.extend_from_slice(v);
+        let value_hash: [u8; 48];
+        let (value_flags, value): (u64, &[u8]) = match self.value {
+            Value::Full(v) if v.is_empty() => (if proxy { FLAG_VALUE_IS_HASH } else { 0 }, &[]),
+            Value::Full(v) if proxy => {
+                value_hash = Sha384::digest(v).into();
+                (FLAG_VALUE | FLAG_VALUE_IS_HASH, &value_hash)
             }
-            Value::Hash(None) => {}
-            Value::Hash(Some(h)) => out.extend_from_slice(h),
+            Value::Full(v) => (FLAG_VALUE, v),
+            Value::Hash(None) => (FLAG_VALUE_IS_HASH, &[]),
+            Value::Hash(Some(h)) => (FLAG_VALUE | FLAG_VALUE_IS_HASH, h),
+        };
+        let token_flag = if self.pulse_token == 0 { 0 } else { FLAG_PULSE_TOKEN };
+        let counts = (self.links.len() as u64) << 4 | u64::from(self.record_type.id()) << 8;
+        // With room for the selectors and the rest of most records.
+        let mut out = Vec::with_capacity(512 + value.len() + 32 * self.links.len());
+        put_varint(&mut out, value_flags | token_flag | counts);
+        if value_flags == FLAG_VALUE {
+            put_varint(&mut out, value.len() as u64);
         }
+        out.extend_from_slice(value);
         put_varint(&mut out, self.owner.as_bytes().len() as u64);
         out.extend_from_slice(self.owner.as_bytes());
         for link in self.links {
@@ -285,7 +289,7 @@ impl Record {
     /// As [`Record::decode`], without [`DecodeError::Trailing`].
     pub fn decode_first(bytes: &[u8]) -> Result<(Self, usize), DecodeError> {
         let (record, used) = Self::decode_any(bytes)?;
-        match record.value {
+        match record.parts.value {
             Value::Full(_) => Ok((record, used)),
             Value::Hash(_) => Err(DecodeError::NotFull),
         }
@@ -359,9 +363,14 @@ impl Record {
             work,
             signature,
         };
-        let record = parts.assemble();
-        debug_assert_eq!(Some(&*record.bytes), bytes.get(..used), "only canonical bytes decode");
-        Ok((record, used))
+        // Only canonical bytes get here, so they need not be made again.
+        debug_assert_eq!(
+            Some(&*parts.clone().assemble().bytes),
+            bytes.get(..used),
+            "only canonical bytes decode"
+        );
+        let proxy = parts.proxy();
+        Ok((parts.with_hashes(&proxy, bytes.get(..used).unwrap_or_default().into()), used))
     }
 
     /// The canonical bytes.
@@ -376,17 +385,17 @@ impl Record {
 
     /// The record's type.
     pub fn record_type(&self) -> RecordType {
-        self.record_type
+        self.parts.record_type
     }
 
     /// The value as stored: masked, or its hash.
     pub fn value(&self) -> &Value {
-        &self.value
+        &self.parts.value
     }
 
     /// The stored (masked) bytes of the value; empty without a value or in proxy form.
     pub fn stored_value(&self) -> &[u8] {
-        match &self.value {
+        match &self.parts.value {
             Value::Full(v) => v,
             Value::Hash(_) => &[],
         }
@@ -399,37 +408,37 @@ impl Record {
 
     /// The owner.
     pub fn owner(&self) -> &OwnerPublic {
-        &self.owner
+        &self.parts.owner
     }
 
     /// Hashes of the older records it links to, strictly ascending.
     pub fn links(&self) -> &[Hash] {
-        &self.links
+        &self.parts.links
     }
 
     /// Seconds since 1970, as the owner claims.
     pub fn timestamp(&self) -> u64 {
-        self.timestamp
+        self.parts.timestamp
     }
 
     /// The pulse token; 0 if it has none.
     pub fn pulse_token(&self) -> u64 {
-        self.pulse_token
+        self.parts.pulse_token
     }
 
     /// The selectors, in order.
     pub fn selectors(&self) -> &[Selector] {
-        &self.selectors
+        &self.parts.selectors
     }
 
     /// The proof of work it claims.
     pub fn work(&self) -> Option<&Work> {
-        self.work.as_ref()
+        self.parts.work.as_ref()
     }
 
     /// The owner's signature.
     pub fn signature(&self) -> &[u8] {
-        &self.signature
+        &self.parts.signature
     }
 
     /// SHA-384 of the proxy body: what selector claims sign.
@@ -444,18 +453,18 @@ impl Record {
 
     /// What the owner's signature signs.
     pub fn signed_digest(&self) -> [u8; 48] {
-        signed_digest(&self.work_hash, self.work.as_ref())
+        signed_digest(&self.work_hash, self.parts.work.as_ref())
     }
 
     /// The bytes that work must pay for: the body in full form and 57 for each selector. For a record in proxy form
     /// this is not known and counts the value as absent.
     pub fn billable_bytes(&self) -> u64 {
-        (self.body().full_bytes() + SELECTOR_BYTES * self.selectors.len()) as u64
+        (self.parts.body().full_bytes() + SELECTOR_BYTES * self.parts.selectors.len()) as u64
     }
 
     /// The record's own contribution to the graph's weights: the score of the difficulty it claims.
     pub fn score(&self) -> u32 {
-        self.work.as_ref().map_or(work::SCORE_WITHOUT_WORK, |w| work::score(w.difficulty()))
+        self.parts.work.as_ref().map_or(work::SCORE_WITHOUT_WORK, |w| work::score(w.difficulty()))
     }
 
     /// Checks the owner's signature; `strict` rejects the high form of an ECDSA signature.
@@ -463,7 +472,7 @@ impl Record {
     /// # Errors
     /// The signature is not the owner's.
     pub fn verify_signature(&self, strict: bool) -> Result<(), SignatureError> {
-        self.owner.verify(&self.signed_digest(), &self.signature, strict)
+        self.parts.owner.verify(&self.signed_digest(), &self.parts.signature, strict)
     }
 
     /// Recovers every selector's id and key from its claim. Costly: one public key recovery for each.
@@ -471,7 +480,7 @@ impl Record {
     /// # Errors
     /// The first claim from which no key can be recovered; such a record is invalid.
     pub fn recover_selectors(&self) -> Result<Vec<RecoveredSelector>, SelectorError> {
-        self.selectors.iter().map(|s| s.recover(&self.body_hash)).collect()
+        self.parts.selectors.iter().map(|s| s.recover(&self.body_hash)).collect()
     }
 
     /// The record's id: SHA-256 of its selectors' ids in order, or its hash if it has none.
@@ -488,48 +497,13 @@ impl Record {
 
     /// The same record in proxy form.
     pub fn to_proxy(&self) -> Record {
-        let value = match &self.value {
+        let value = match &self.parts.value {
             Value::Full(v) if v.is_empty() => Value::Hash(None),
             Value::Full(v) => Value::Hash(Some(Sha384::digest(v).into())),
             hash => hash.clone(),
         };
-        Parts {
-            record_type: self.record_type,
-            value,
-            owner: self.owner,
-            links: self.links.clone(),
-            timestamp: self.timestamp,
-            pulse_token: self.pulse_token,
-            selectors: self.selectors.clone(),
-            work: self.work,
-            signature: self.signature.clone(),
-        }
-        .assemble()
+        Parts { value, ..self.parts.clone() }.assemble()
     }
-
-    fn body(&self) -> Body<'_> {
-        Body {
-            record_type: self.record_type,
-            value: &self.value,
-            owner: &self.owner,
-            links: &self.links,
-            timestamp: self.timestamp,
-            pulse_token: self.pulse_token,
-        }
-    }
-}
-
-/// A record's fields, checked for form, before the derived ones are computed.
-pub(crate) struct Parts {
-    pub(crate) record_type: RecordType,
-    pub(crate) value: Value,
-    pub(crate) owner: OwnerPublic,
-    pub(crate) links: Vec<Hash>,
-    pub(crate) timestamp: u64,
-    pub(crate) pulse_token: u64,
-    pub(crate) selectors: Vec<Selector>,
-    pub(crate) work: Option<Work>,
-    pub(crate) signature: Vec<u8>,
 }
 
 impl Parts {
@@ -544,33 +518,41 @@ impl Parts {
         }
     }
 
+    /// The record of these fields.
     pub(crate) fn assemble(self) -> Record {
-        let body = self.body();
-        let mut proxy = body.encode(true);
-        let body_hash = Sha384::digest(&proxy).into();
-        encode_tail(&mut proxy, &self.selectors, self.work.as_ref(), &self.signature);
-        let hash = Hash(double_hash(&proxy));
+        let proxy = self.proxy();
         let bytes = if matches!(self.value, Value::Full(_)) {
-            let mut bytes = body.encode(false);
+            let mut bytes = self.body().encode(false);
             encode_tail(&mut bytes, &self.selectors, self.work.as_ref(), &self.signature);
             bytes
         } else {
-            proxy
+            proxy.bytes.clone()
         };
+        self.with_hashes(&proxy, bytes.into_boxed_slice())
+    }
+
+    /// The record in the form that is hashed.
+    fn proxy(&self) -> Proxy {
+        let mut bytes = self.body().encode(true);
+        let body_bytes = bytes.len();
+        encode_tail(&mut bytes, &self.selectors, self.work.as_ref(), &self.signature);
+        Proxy { bytes, body_bytes }
+    }
+
+    fn with_hashes(self, proxy: &Proxy, bytes: Box<[u8]>) -> Record {
+        let body_hash = Sha384::digest(&proxy.bytes[..proxy.body_bytes]).into();
         Record {
             work_hash: work_hash(&body_hash, &self.selectors),
-            record_type: self.record_type,
-            value: self.value,
-            owner: self.owner,
-            links: self.links,
-            timestamp: self.timestamp,
-            pulse_token: self.pulse_token,
-            selectors: self.selectors,
-            work: self.work,
-            signature: self.signature,
-            bytes: bytes.into_boxed_slice(),
+            hash: Hash(double_hash(&proxy.bytes)),
+            parts: self,
+            bytes,
             body_hash,
-            hash,
         }
     }
+}
+
+/// A record's proxy form.
+struct Proxy {
+    bytes: Vec<u8>,
+    body_bytes: usize,
 }

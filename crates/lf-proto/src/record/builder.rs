@@ -154,15 +154,6 @@ impl UnworkedRecord {
     }
 }
 
-impl std::fmt::Debug for Parts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parts")
-            .field("owner", &self.owner)
-            .field("timestamp", &self.timestamp)
-            .finish_non_exhaustive()
-    }
-}
-
 fn sha384(bytes: &[u8]) -> [u8; 48] {
     use sha2::Digest;
     sha2::Sha384::digest(bytes).into()
