@@ -1,29 +1,26 @@
 //! Checking a file of records (bootstrap.lf, genesis.lf, a dump) without a node: every record's form, signature,
 //! selector claims, work and links.
 //!
-//! The file is read in portions that are checked on all cores, so that memory holds a portion and 32 bytes for each
-//! record.
+//! The file is read in batches that are checked on all cores while the next ones are read, so that memory holds a few
+//! batches and 32 bytes for each record.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::io::{self, Read};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use lf_proto::genesis::{GenesisParameters, plain_value};
 use lf_proto::hash::Hash;
-use lf_proto::owner::{OwnerPublic, OwnerSignature, verify_all};
-use lf_proto::record::{DecodeError, RECORD_BYTES_MAX, Record, RecordType};
-use lf_proto::selector::recover_all;
+use lf_proto::owner::OwnerPublic;
+use lf_proto::record::{DecodeError, Record, RecordError, RecordStream, RecordType, verify_all};
 use lf_proto::work::{self, Table, TablePasses};
 
 use crate::Workers;
 
-/// Records of one portion.
-const PORTION_RECORDS: usize = 4096;
 /// Records a thread takes at a time; they share what costs most.
 const BATCH_RECORDS: usize = 64;
-/// The buffer always holds at least one whole record.
-const BUFFER_BYTES: usize = 4 << 20;
+/// Bytes read at a time.
+const READ_BYTES: usize = 1 << 18;
 /// Problems that are kept; all are counted.
 const PROBLEMS_MAX: usize = 20;
 
@@ -94,43 +91,115 @@ pub fn verify_file(
     workers: Workers,
     progress: &mut dyn FnMut(&VerifyReport),
 ) -> io::Result<VerifyReport> {
-    let mut report = VerifyReport::default();
-    let (mut seen, mut owners) = (HashSet::<Hash>::new(), HashSet::<OwnerPublic>::new());
-    let mut genesis: Option<OwnerPublic> = None;
-    let mut reader = RecordReader::new(file);
-    loop {
-        let (portion, broken) = reader.portion()?;
-        if portion.is_empty() && broken.is_none() {
-            break;
+    let threads = workers.threads.get();
+    let under_way_max = 8 * threads;
+    let (batches, waiting) = sync_channel::<Job>(under_way_max);
+    let waiting = Mutex::new(waiting);
+    let mut check = Check::new(work_matters);
+    let mut reader =
+        RecordReader { source: file, stream: RecordStream::default(), piece: vec![0; READ_BYTES] };
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                // Whoever holds the lock waits for the next batch, the others for the lock.
+                let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                while let Ok(Job { items, parameters, reply }) = next() {
+                    let judged = judge(&items, &parameters);
+                    // Nobody waits any more only if reading failed.
+                    let _ = reply.send((items, judged));
+                }
+            });
         }
-        // The parameters come with the first record, and decide how all others are judged.
-        if report.records == 0
-            && let Some(first) = portion.first()
-            && first.record.record_type() == RecordType::Genesis
-        {
-            genesis = Some(*first.record.owner());
-            report.network = plain_value(&first.record).ok().and_then(|v| GenesisParameters::parse(&v).ok());
+        // Dropped at the end, which ends the threads.
+        let batches = batches;
+        let mut under_way = VecDeque::new();
+        let mut end = None;
+        loop {
+            while end.is_none() && under_way.len() < under_way_max {
+                let (items, ended) = reader.batch()?;
+                end = ended;
+                check.look_at_first(&items);
+                let (reply, judged) = sync_channel(1);
+                // The threads live as long as there is a sender, so there is somebody to take it.
+                let _ = batches.send(Job { items, parameters: Arc::clone(&check.parameters), reply });
+                under_way.push_back(judged);
+            }
+            let Some(judged) = under_way.pop_front() else { break };
+            let (items, judged) = judged.recv().map_err(|_| io::Error::other("checking hit a bug"))?;
+            check.take(&items, judged);
+            progress(&check.report);
         }
-        let parameters = report.network.clone().unwrap_or_default();
-        let judged = judge_all(&portion, &parameters, workers);
-        for (item, judged) in portion.iter().zip(judged) {
+        Ok(check.finish(end.flatten()))
+    })
+}
+
+/// A batch for a thread.
+struct Job {
+    items: Vec<Item>,
+    parameters: Arc<GenesisParameters>,
+    reply: SyncSender<(Vec<Item>, Vec<Judged>)>,
+}
+
+/// What is known of the file so far.
+struct Check {
+    report: VerifyReport,
+    work_matters: bool,
+    begun: bool,
+    seen: HashSet<Hash>,
+    owners: HashSet<OwnerPublic>,
+    genesis: Option<OwnerPublic>,
+    parameters: Arc<GenesisParameters>,
+}
+
+impl Check {
+    fn new(work_matters: bool) -> Self {
+        Check {
+            report: VerifyReport::default(),
+            work_matters,
+            begun: false,
+            seen: HashSet::new(),
+            owners: HashSet::new(),
+            genesis: None,
+            parameters: Arc::default(),
+        }
+    }
+
+    /// The parameters come with the first record, and decide how all others are judged.
+    fn look_at_first(&mut self, items: &[Item]) {
+        if let Some(first) = items.first().filter(|_| !self.begun) {
+            self.begun = true;
+            if first.record.record_type() == RecordType::Genesis {
+                self.genesis = Some(*first.record.owner());
+                let parameters =
+                    plain_value(&first.record).ok().and_then(|v| GenesisParameters::parse(&v).ok());
+                self.parameters = Arc::new(parameters.clone().unwrap_or_default());
+                self.report.network = parameters;
+            }
+        }
+    }
+
+    /// What only the order of records tells, and what the threads found.
+    fn take(&mut self, items: &[Item], judged: Vec<Judged>) {
+        for (item, judged) in items.iter().zip(judged) {
             let Item { offset, record } = item;
+            let has_network = self.report.network.is_some();
+            let (report, parameters) = (&mut self.report, &self.parameters);
             let (index, hash) = (report.records, record.hash());
             report.records += 1;
             report.bytes = offset + record.as_bytes().len() as u64;
             report.selectors += record.selectors().len() as u64;
-            owners.insert(*record.owner());
+            self.owners.insert(*record.owner());
             let mut complain = |text: String| {
                 report.complain(Problem { index, offset: *offset, hash: Some(hash), text });
             };
             let is_genesis = record.record_type() == RecordType::Genesis;
-            if is_genesis && genesis.is_some_and(|owner| owner != *record.owner()) {
+            if is_genesis && self.genesis.is_some_and(|owner| owner != *record.owner()) {
                 complain("is a genesis record of another owner".to_owned());
             }
-            if !seen.insert(hash) {
+            if !self.seen.insert(hash) {
                 complain("is in the file twice".to_owned());
             }
-            let missing = record.links().iter().filter(|link| !seen.contains(link)).count();
+            let missing = record.links().iter().filter(|link| !self.seen.contains(link)).count();
             if missing > 0 {
                 complain(format!("links to {missing} records that do not come before it"));
             }
@@ -138,94 +207,41 @@ pub fn verify_file(
                 complain(format!("has {} links of {}", record.links().len(), parameters.links_min()));
             }
             let size_max = parameters.record_max_value_size;
-            if report.network.is_some() && !is_genesis && record.value_bytes() as u64 > size_max {
-                report.complain(Problem {
-                    index,
-                    offset: *offset,
-                    hash: Some(hash),
-                    text: format!("has a value of {} bytes, more than {size_max}", record.value_bytes()),
-                });
+            if has_network && !is_genesis && record.value_bytes() as u64 > size_max {
+                complain(format!("has a value of {} bytes, more than {size_max}", record.value_bytes()));
             }
             match judged {
-                Judged::Worked => report.worked += 1,
+                Judged::Worked => self.report.worked += 1,
                 Judged::Unworked => {
-                    report.unworked += 1;
-                    if work_matters && !parameters.auth_required {
-                        let text = "has too little work".to_owned();
-                        report.complain(Problem { index, offset: *offset, hash: Some(hash), text });
+                    if self.work_matters && !parameters.auth_required {
+                        complain("has too little work".to_owned());
                     }
+                    self.report.unworked += 1;
                 }
-                Judged::Bad(text) => {
-                    report.complain(Problem { index, offset: *offset, hash: Some(hash), text });
-                }
+                Judged::Bad(text) => complain(text),
             }
         }
-        report.owners = owners.len() as u64;
-        progress(&report);
-        if let Some((offset, error)) = broken {
-            let text = format!("{error}; what follows cannot be read");
-            report.complain(Problem { index: report.records, offset, hash: None, text });
-            break;
-        }
+        self.report.owners = self.owners.len() as u64;
     }
-    Ok(report)
+
+    fn finish(mut self, broken: Option<Broken>) -> VerifyReport {
+        if let Some((offset, error)) = broken {
+            let (index, text) = (self.report.records, format!("{error}; what follows cannot be read"));
+            self.report.complain(Problem { index, offset, hash: None, text });
+        }
+        self.report
+    }
 }
 
 /// Judges each record by itself, in the order given.
-fn judge_all(items: &[Item], parameters: &GenesisParameters, workers: Workers) -> Vec<Judged> {
-    let batches: Vec<&[Item]> = items.chunks(BATCH_RECORDS).collect();
-    let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, Vec<Judged>)>> = Mutex::new(Vec::with_capacity(batches.len()));
-    std::thread::scope(|scope| {
-        for _ in 0..workers.threads.get().min(batches.len()) {
-            scope.spawn(|| {
-                while let Some((number, batch)) = {
-                    let number = next.fetch_add(1, Relaxed);
-                    batches.get(number).map(|batch| (number, batch))
-                } {
-                    let judged = judge(batch, parameters);
-                    done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((number, judged));
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    done.sort_unstable_by_key(|(number, _)| *number);
-    done.into_iter().flat_map(|(_, judged)| judged).collect()
-}
-
-fn judge(batch: &[Item], parameters: &GenesisParameters) -> Vec<Judged> {
-    let digests: Vec<[u8; 48]> = batch.iter().map(|item| item.record.signed_digest()).collect();
-    let signatures: Vec<_> = batch
-        .iter()
-        .zip(&digests)
-        .map(|(item, digest)| OwnerSignature {
-            owner: *item.record.owner(),
-            digest,
-            signature: item.record.signature(),
-        })
-        .collect();
-    let signed = verify_all(&signatures, parameters.strict_signatures);
-    let selectors: Vec<_> = batch
-        .iter()
-        .flat_map(|item| item.record.selectors().iter().map(|s| (*s, *item.record.body_hash())))
-        .collect();
-    let mut recovered = recover_all(&selectors).into_iter();
-    batch
-        .iter()
-        .zip(signed)
-        .map(|(item, signed)| {
-            let claims =
-                recovered.by_ref().take(item.record.selectors().len()).collect::<Result<Vec<_>, _>>();
-            if let Err(e) = signed {
-                return Judged::Bad(e.to_string());
-            }
-            if let Err(e) = claims {
-                return Judged::Bad(e.to_string());
-            }
-            judge_work(&item.record, parameters)
-        })
-        .collect()
+fn judge(items: &[Item], parameters: &GenesisParameters) -> Vec<Judged> {
+    let records: Vec<&Record> = items.iter().map(|item| &item.record).collect();
+    let verdicts = verify_all(&records, parameters.strict_signatures);
+    let judged = |(record, verdict): (&Record, Result<_, RecordError>)| match verdict {
+        Err(e) => Judged::Bad(e.to_string()),
+        Ok(_) => judge_work(record, parameters),
+    };
+    records.into_iter().zip(verdicts).map(judged).collect()
 }
 
 fn judge_work(record: &Record, parameters: &GenesisParameters) -> Judged {
@@ -238,55 +254,37 @@ fn judge_work(record: &Record, parameters: &GenesisParameters) -> Judged {
     if work.difficulty() >= required { Judged::Worked } else { Judged::Unworked }
 }
 
-/// Cuts a stream of bytes into records.
-struct RecordReader<'a> {
-    source: &'a mut dyn Read,
-    buffer: Vec<u8>,
-    /// Where the buffer begins in the file.
-    base: u64,
-    /// What of the buffer is used already.
-    used: usize,
-    ended: bool,
-}
-
+/// Where and why a file cannot be read any further.
 type Broken = (u64, DecodeError);
 
-impl<'a> RecordReader<'a> {
-    fn new(source: &'a mut dyn Read) -> Self {
-        RecordReader { source, buffer: Vec::new(), base: 0, used: 0, ended: false }
-    }
+/// Reads batches of records.
+struct RecordReader<'a> {
+    source: &'a mut dyn Read,
+    stream: RecordStream,
+    piece: Vec<u8>,
+}
 
-    /// The next records, and where and why the file cannot be read any further, if so.
-    fn portion(&mut self) -> io::Result<(Vec<Item>, Option<Broken>)> {
-        let mut items = Vec::new();
-        while items.len() < PORTION_RECORDS {
-            if self.buffer.len() - self.used < RECORD_BYTES_MAX && !self.ended {
-                self.fill()?;
-            }
-            let rest = self.buffer.get(self.used..).unwrap_or_default();
-            if rest.is_empty() {
-                break;
-            }
-            let offset = self.base + self.used as u64;
-            match Record::decode_first(rest) {
-                Ok((record, length)) => {
-                    self.used += length;
-                    items.push(Item { offset, record });
+impl RecordReader<'_> {
+    /// The next records; and if they are the last ones, whether the file is broken after them.
+    fn batch(&mut self) -> io::Result<(Vec<Item>, Option<Option<Broken>>)> {
+        let mut items = Vec::with_capacity(BATCH_RECORDS);
+        while items.len() < BATCH_RECORDS {
+            while self.stream.wants_more() {
+                match self.source.read(&mut self.piece) {
+                    Ok(0) => self.stream.end(),
+                    Ok(count) => self.stream.push(self.piece.get(..count).unwrap_or_default()),
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                    Err(e) => return Err(e),
                 }
-                Err(e) => return Ok((items, Some((offset, e)))),
+            }
+            let offset = self.stream.offset();
+            match self.stream.next_record() {
+                Ok(Some(record)) => items.push(Item { offset, record }),
+                Ok(None) => return Ok((items, Some(None))),
+                Err(e) => return Ok((items, Some(Some((offset, e))))),
             }
         }
         Ok((items, None))
-    }
-
-    fn fill(&mut self) -> io::Result<()> {
-        self.buffer.drain(..self.used);
-        self.base += self.used as u64;
-        self.used = 0;
-        let wanted = (BUFFER_BYTES - self.buffer.len()) as u64;
-        let read = self.source.take(wanted).read_to_end(&mut self.buffer)?;
-        self.ended = (read as u64) < wanted;
-        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ mod metrics;
 mod node;
 pub mod runtime;
 mod sol;
+mod verifier;
 
 pub use failure::Failure;
 pub use lf_store::{selftest, tools};

@@ -15,12 +15,16 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use lf_proto::genesis::{Genesis, GenesisParameters};
 use lf_proto::owner::OwnerPublic;
+use lf_proto::record::Record;
+use lf_proto::work::{self, Table, TablePasses, Work};
 use lf_store::storage::DiskStorage;
 use lf_store::{IndexPlace, Store, StoreError, StoreOptions, StoreReader, StoreWriter, WriterThread};
 
 pub use self::import::{ImportProgress, ImportReport};
 pub use self::read::{Dump, WatchPlan};
+use crate::core::accept::{self, Verdict};
 use crate::core::{NoCertificates, Rules};
+use crate::verifier::{Judge, Verifier};
 
 /// How to open a node.
 #[derive(Debug, Clone)]
@@ -48,6 +52,9 @@ pub enum NodeError {
     /// The store does not open or close.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The system gives no threads.
+    #[error("cannot start a thread: {0}")]
+    Thread(String),
 }
 
 /// What a node has done since it started.
@@ -95,12 +102,10 @@ struct Inner {
     writer: StoreWriter,
     thread: Mutex<Option<WriterThread>>,
     genesis: Genesis,
-    genesis_owner: OwnerPublic,
-    local_test: bool,
+    rules: NodeRules,
     started: Instant,
     tally: Tally,
-    /// Proofs that take passes over the whole work table are verified one at a time.
-    slow_work: Mutex<()>,
+    verifier: Verifier,
     /// Why writes are refused now; empty if they are not.
     read_only: Mutex<String>,
 }
@@ -113,7 +118,7 @@ pub struct Node {
 
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Node").field("local_test", &self.inner.local_test).finish_non_exhaustive()
+        f.debug_struct("Node").field("local_test", &self.inner.rules.local_test).finish_non_exhaustive()
     }
 }
 
@@ -143,17 +148,22 @@ impl Node {
         let options = store_options(&config.home, config.genesis.clone())?;
         let (store, report) = Store::open(options)?;
         let reader = store.reader();
+        let rules = NodeRules {
+            reader: reader.clone(),
+            genesis_owner: *config.genesis.owner(),
+            local_test: config.local_test,
+        };
+        let verifier = Verifier::start(rules.clone()).map_err(|e| NodeError::Thread(e.to_string()))?;
         let thread = WriterThread::start(store, on_linked);
         let inner = Inner {
             reader,
             writer: thread.writer(),
             thread: Mutex::new(Some(thread)),
-            genesis_owner: *config.genesis.owner(),
+            rules,
             genesis: config.genesis,
-            local_test: config.local_test,
             started: Instant::now(),
             tally: Tally::default(),
-            slow_work: Mutex::new(()),
+            verifier,
             read_only: Mutex::new(String::new()),
         };
         Ok((Node { inner: Arc::new(inner) }, report.notes))
@@ -164,6 +174,7 @@ impl Node {
     /// # Errors
     /// Something could not be written. Nothing acknowledged is lost.
     pub fn stop(&self) -> Result<(), NodeError> {
+        self.inner.verifier.stop();
         let thread = self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         thread.map_or(Ok(()), |thread| thread.stop().map_err(Into::into))
     }
@@ -190,12 +201,41 @@ impl Node {
     }
 
     fn rules<'a>(&'a self, parameters: &'a GenesisParameters) -> Rules<'a> {
+        self.inner.rules.with(parameters)
+    }
+}
+
+/// What the node's rules are made of, besides the network's current parameters.
+#[derive(Clone)]
+struct NodeRules {
+    reader: StoreReader,
+    genesis_owner: OwnerPublic,
+    local_test: bool,
+}
+
+impl NodeRules {
+    fn with<'a>(&'a self, parameters: &'a GenesisParameters) -> Rules<'a> {
         Rules {
             parameters,
-            genesis_owner: &self.inner.genesis_owner,
-            local_test: self.inner.local_test,
+            genesis_owner: &self.genesis_owner,
+            local_test: self.local_test,
             certificates: &NoCertificates,
         }
+    }
+}
+
+impl Judge for NodeRules {
+    fn judge(&self, records: Vec<Record>) -> Vec<Verdict> {
+        accept::verify_all(records, &self.with(&self.reader.parameters()), |proofs| {
+            let table = Table::shared();
+            let one = |(hash, work): &(&[u8; 48], Work)| work::verify(table, *hash, work, TablePasses::NONE);
+            proofs.iter().map(one).collect()
+        })
+    }
+
+    fn slow_work_holds(record: &Record) -> bool {
+        let verify = |proof| work::verify(Table::shared(), record.work_hash(), proof, TablePasses::ALL);
+        record.work().is_some_and(|proof| verify(proof).is_ok())
     }
 }
 

@@ -10,7 +10,7 @@ mod vectors;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lf_node::core::accept::{self, Refusal};
+use lf_node::core::accept::{self, Refusal, Verdict};
 use lf_node::core::query::{self, Plan};
 use lf_node::core::{Certificates, Certified, NoCertificates, Rules, pulse};
 use lf_proto::api::{Query, QueryResult};
@@ -50,7 +50,12 @@ fn open(case: &Value) -> (Store, Genesis) {
 fn add(store: &mut Store, rules: &Rules<'_>, record: &[u8]) -> Result<(), Refusal> {
     let record = Record::decode(record)?;
     accept::check_limits(&record, rules, NOW)?;
-    let verified = accept::verify(record, rules, |_, _| false)?;
+    let mut verdicts = accept::verify_all(vec![record], rules, |_| Vec::new());
+    let verified = match verdicts.pop() {
+        Some(Verdict::Accepted(verified)) => verified,
+        Some(Verdict::Refused(refusal)) => return Err(refusal),
+        other => panic!("{other:?}"),
+    };
     let put =
         Put { record: verified.record, selectors: verified.selectors, work_verified: verified.work_verified };
     store.apply(&[put], &[]).unwrap();

@@ -1,8 +1,9 @@
 //! Acceptance of records (NODE.md §1): cheapest checks first, each failure with its own name.
 
-use lf_proto::record::{DecodeError, Record, RecordType};
+use lf_proto::record::{self, DecodeError, Record, RecordError, RecordType};
 use lf_proto::selector::{RecoveredSelector, SelectorError};
-use lf_proto::work::Work;
+use lf_proto::work::{Work, WorkError};
+use lf_store::Put;
 
 use super::{Certified, Rules};
 
@@ -97,6 +98,12 @@ pub struct Verified {
     pub work_verified: bool,
 }
 
+impl From<Verified> for Put {
+    fn from(v: Verified) -> Self {
+        Put { record: v.record, selectors: v.selectors, work_verified: v.work_verified }
+    }
+}
+
 /// The cheap checks: form and the network's limits (steps 2 to 4). `now` is in seconds since 1970.
 ///
 /// # Errors
@@ -119,47 +126,130 @@ pub fn check_limits(record: &Record, rules: &Rules<'_>, now: u64) -> Result<(), 
     Ok(())
 }
 
-/// The costly checks (steps 5 to 7): signature, claims, work or certificate. They depend on the record and the rules
-/// alone, so they can run anywhere. `work_holds` verifies a proof of work; it is asked last, and only if the work matters.
+/// A record whose proof of work takes passes over the whole work table: everything else about it is well.
+#[derive(Debug, Clone)]
+pub struct SlowWork {
+    verified: Verified,
+    required: u32,
+}
+
+impl SlowWork {
+    /// The record.
+    pub fn record(&self) -> &Record {
+        &self.verified.record
+    }
+
+    /// The verdict, once it is known whether the work holds.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn decide(self, holds: bool) -> Result<Verified, Refusal> {
+        if holds {
+            Ok(Verified { work_verified: true, ..self.verified })
+        } else {
+            Err(Refusal::Work { problem: "it does not verify", required: self.required })
+        }
+    }
+
+    /// Gives it up unjudged: too many of its kind wait.
+    pub fn refuse(self) -> Refusal {
+        Refusal::Work {
+            problem: "it takes seconds to verify, and too many such wait",
+            required: self.required,
+        }
+    }
+}
+
+/// What the costly checks say.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// It passed all of them.
+    Accepted(Verified),
+    /// It breaks a rule.
+    Refused(Refusal),
+    /// Its work is still to be verified, at a cost of seconds.
+    SlowWork(SlowWork),
+}
+
+/// The costly checks (steps 5 to 7): signatures, claims, work or certificates, of some 64 records at once, which share
+/// what costs most. They depend on the records and the rules alone, so they can run anywhere. One verdict for each
+/// record, in order: the first rule it breaks.
 ///
-/// # Errors
-/// The first rule the record breaks.
-pub fn verify(
-    record: Record,
+/// Each check is made only of records that passed those before it; `verify_work` is asked last, and only about work that
+/// matters, without passes over the whole table.
+pub fn verify_all(
+    records: Vec<Record>,
     rules: &Rules<'_>,
-    work_holds: impl FnOnce(&Record, &Work) -> bool,
-) -> Result<Verified, Refusal> {
-    // A record without enough work cannot become good by costlier checks.
-    let claimed = record.work().map(Work::difficulty);
-    let required = rules.required_difficulty(record.billable_bytes());
-    let certified = rules.certificates.certified(record.owner(), record.timestamp()) != Certified::No;
-    let needs_work = !rules.local_test && !certified;
-    if needs_work {
-        if rules.parameters.auth_required {
-            return Err(Refusal::CertificateRequired);
-        }
-        match claimed {
-            None => return Err(Refusal::Work { problem: "it has none", required }),
-            Some(d) if d < required => {
-                return Err(Refusal::Work { problem: "its difficulty is too low", required });
+    verify_work: impl FnOnce(&[(&[u8; 48], Work)]) -> Vec<Result<(), WorkError>>,
+) -> Vec<Verdict> {
+    let required: Vec<u32> =
+        records.iter().map(|record| rules.required_difficulty(record.billable_bytes())).collect();
+    let needs_work: Vec<Result<bool, Refusal>> = records
+        .iter()
+        .zip(&required)
+        .map(|(record, required)| needs_work(record, *required, rules))
+        .collect();
+    let candidates: Vec<&Record> = records
+        .iter()
+        .zip(&needs_work)
+        .filter(|(_, needs)| needs.is_ok())
+        .map(|(record, _)| record)
+        .collect();
+    let mut checked = record::verify_all(&candidates, rules.parameters.strict_signatures).into_iter();
+    let checked: Vec<Result<(Vec<RecoveredSelector>, bool), Refusal>> = needs_work
+        .into_iter()
+        .map(|needs| {
+            let needs = needs?;
+            // One for each that got here, in the same order.
+            let selectors = checked.next().unwrap_or(Ok(Vec::new()));
+            let selectors = selectors.map_err(|e| match e {
+                RecordError::Signature(_) => Refusal::Signature,
+                RecordError::Claim { index, source } => Refusal::Claim { index, source },
+            })?;
+            Ok((selectors, needs))
+        })
+        .collect();
+    let proofs: Vec<(&[u8; 48], Work)> = records
+        .iter()
+        .zip(&checked)
+        .filter(|(_, checked)| matches!(checked, Ok((_, true))))
+        .filter_map(|(record, _)| Some((record.work_hash(), *record.work()?)))
+        .collect();
+    let mut works = if proofs.is_empty() { Vec::new() } else { verify_work(&proofs) }.into_iter();
+    records
+        .into_iter()
+        .zip(checked)
+        .zip(required)
+        .map(|((record, checked), required)| match checked {
+            Err(refusal) => Verdict::Refused(refusal),
+            Ok((selectors, false)) => Verdict::Accepted(Verified { record, selectors, work_verified: false }),
+            Ok((selectors, true)) => {
+                let slow =
+                    SlowWork { verified: Verified { record, selectors, work_verified: false }, required };
+                // An answer that is missing is none: such work is not accepted.
+                let decided = match works.next() {
+                    Some(Ok(())) => slow.decide(true),
+                    Some(Err(e)) if e.is_undecided() => return Verdict::SlowWork(slow),
+                    _ => slow.decide(false),
+                };
+                decided.map_or_else(Verdict::Refused, Verdict::Accepted)
             }
-            Some(_) => {}
-        }
+        })
+        .collect()
+}
+
+/// Whether a record's work is to be verified. A record without enough cannot become good by costlier checks.
+fn needs_work(record: &Record, required: u32, rules: &Rules<'_>) -> Result<bool, Refusal> {
+    let certified = || rules.certificates.certified(record.owner(), record.timestamp()) != Certified::No;
+    if rules.local_test || certified() {
+        return Ok(false);
     }
-    record.verify_signature(rules.parameters.strict_signatures).map_err(|_| Refusal::Signature)?;
-    let mut selectors = Vec::with_capacity(record.selectors().len());
-    for (index, selector) in record.selectors().iter().enumerate() {
-        let recovered = selector.recover(record.body_hash());
-        selectors.push(recovered.map_err(|source| Refusal::Claim { index, source })?);
+    if rules.parameters.auth_required {
+        return Err(Refusal::CertificateRequired);
     }
-    let work_verified = match record.work() {
-        Some(proof) if needs_work => {
-            if !work_holds(&record, proof) {
-                return Err(Refusal::Work { problem: "it does not verify", required });
-            }
-            true
-        }
-        _ => false,
-    };
-    Ok(Verified { record, selectors, work_verified })
+    match record.work().map(Work::difficulty) {
+        None => Err(Refusal::Work { problem: "it has none", required }),
+        Some(d) if d < required => Err(Refusal::Work { problem: "its difficulty is too low", required }),
+        Some(_) => Ok(true),
+    }
 }

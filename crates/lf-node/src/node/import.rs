@@ -1,19 +1,30 @@
 //! Taking in files of concatenated records: bootstrap files and dumps.
+//!
+//! A pipeline of bounded queues: this thread cuts the file into records and leaves out what is here already, the verifier
+//! checks them on all cores, and the store's writer makes them durable, all at the same time and in the file's order.
 
-use std::io::Read;
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
 
-use lf_proto::record::{DecodeError, RECORD_BYTES_MAX, Record};
-use lf_store::PutOutcome;
+use lf_proto::hash::Hash;
+use lf_proto::record::{DecodeError, Record, RecordStream};
+use lf_store::{Answer, Put, PutOutcome, StoreError};
 
-use super::{Node, Tally};
-use crate::core::accept::{Refusal, Verified};
+use super::{Node, Tally, now};
+use crate::core::accept::check_limits;
 use crate::failure::Failure;
+use crate::verifier::{BATCH_RECORDS, Lane, Verdicts};
 
-/// Records verified together.
-const BATCH_RECORDS: usize = 1_024;
-/// Bytes read at a time; more than the largest record.
-const READ_BYTES: usize = 1 << 20;
+/// Batches that may be with the verifier: enough to keep all cores busy while the next ones are read.
+const CHECKING_MAX: usize = 64;
+/// Records are handed to the writer in such portions.
+const STORE_RECORDS: usize = 1_024;
+/// Portions that may be with the writer.
+const STORING_MAX: usize = 4;
+/// Bytes read at a time.
+const READ_BYTES: usize = 1 << 18;
 /// Refusals that a report spells out.
 const REFUSALS_SHOWN: usize = 10;
 
@@ -49,117 +60,183 @@ impl Node {
     /// cannot be stored now.
     pub fn import(
         &self,
-        mut input: impl Read,
+        input: impl Read,
         progress: &mut dyn FnMut(ImportProgress),
         cancel: &AtomicBool,
     ) -> Result<ImportReport, Failure> {
-        let mut report = ImportReport::default();
-        let mut done = ImportProgress::default();
-        let mut buffer: Vec<u8> = Vec::new();
+        let mut source =
+            Source { input, stream: RecordStream::default(), piece: vec![0; READ_BYTES], records: 0 };
+        let mut import = Import {
+            node: self,
+            report: ImportReport::default(),
+            puts: Vec::new(),
+            storing: VecDeque::new(),
+        };
+        let mut checking: VecDeque<Checking> = VecDeque::new();
         let mut ended = false;
-        while !cancel.load(Ordering::Relaxed) {
-            let (mut batch, mut used) = (Vec::with_capacity(BATCH_RECORDS), 0);
-            let mut broken = None;
-            while batch.len() < BATCH_RECORDS {
-                let rest = buffer.get(used..).unwrap_or_default();
-                if rest.len() < RECORD_BYTES_MAX && !ended {
-                    buffer.drain(..used);
-                    used = 0;
-                    ended = read_more(&mut input, &mut buffer)?;
-                    continue;
-                }
-                if rest.is_empty() {
+        let mut broken = None;
+        loop {
+            while !ended && checking.len() < CHECKING_MAX {
+                if cancel.load(Ordering::Relaxed) {
+                    import.report.cancelled = true;
+                    ended = true;
                     break;
                 }
-                match Record::decode_first(rest) {
-                    Ok((record, bytes)) => {
-                        batch.push(record);
-                        used += bytes;
-                        done.bytes_done += bytes as u64;
-                    }
-                    Err(e) => {
-                        broken = Some(e);
-                        break;
-                    }
+                let (batch, end) = import.next_batch(&mut source);
+                if let Some(end) = end {
+                    ended = true;
+                    broken = end.err();
                 }
+                let hashes = batch.iter().map(Record::hash).collect();
+                checking.push_back(Checking {
+                    hashes,
+                    verdicts: self.inner.verifier.check(Lane::Import, batch),
+                    done: ImportProgress { bytes_done: source.stream.offset(), records_done: source.records },
+                });
             }
-            buffer.drain(..used);
-            let finished = batch.is_empty();
-            done.records_done += batch.len() as u64;
-            self.import_batch(batch, &mut report)?;
-            progress(done);
-            if let Some(e) = broken {
-                return Err(not_a_record(&e, done.bytes_done));
-            }
-            if finished {
-                return Ok(report);
+            let Some(next) = checking.pop_front() else { break };
+            let verdicts = next.verdicts.recv().map_err(|_| super::write::unchecked())?;
+            import.take(next.hashes, verdicts)?;
+            progress(next.done);
+        }
+        import.finish()?;
+        match broken {
+            Some(failure) => Err(failure),
+            None => Ok(import.report),
+        }
+    }
+}
+
+/// A file on its way in.
+struct Source<R> {
+    input: R,
+    stream: RecordStream,
+    piece: Vec<u8>,
+    /// Records so far.
+    records: u64,
+}
+
+impl<R: Read> Source<R> {
+    /// The next record; `None` at the end.
+    fn next(&mut self) -> Result<Option<Record>, Failure> {
+        while self.stream.wants_more() {
+            match self.input.read(&mut self.piece) {
+                Ok(0) => self.stream.end(),
+                Ok(count) => self.stream.push(self.piece.get(..count).unwrap_or_default()),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(Failure::internal(format!("cannot read the records: {e}"))),
             }
         }
-        report.cancelled = true;
-        Ok(report)
+        let record = self.stream.next_record().map_err(|e| not_a_record(&e, self.stream.offset()))?;
+        self.records += u64::from(record.is_some());
+        Ok(record)
+    }
+}
+
+/// Records with the verifier.
+struct Checking {
+    hashes: Vec<Hash>,
+    verdicts: Receiver<Verdicts>,
+    /// How far the import is once they are done.
+    done: ImportProgress,
+}
+
+struct Import<'n> {
+    node: &'n Node,
+    report: ImportReport,
+    /// Checked records, to be handed to the writer.
+    puts: Vec<Put>,
+    storing: VecDeque<Receiver<Result<Answer, StoreError>>>,
+}
+
+/// Why a batch is the last one: the end of the file, or a failure.
+type End = Result<(), Failure>;
+
+impl Import<'_> {
+    /// Records to be checked: those that are not here yet and keep the network's limits.
+    fn next_batch(&mut self, source: &mut Source<impl Read>) -> (Vec<Record>, Option<End>) {
+        let mut batch = Vec::with_capacity(BATCH_RECORDS);
+        let mut looked_at = 0;
+        let view = self.node.inner.reader.view();
+        let parameters = self.node.inner.reader.parameters();
+        let (rules, now) = (self.node.rules(&parameters), now());
+        // A file that is here already must give progress, too.
+        while batch.len() < BATCH_RECORDS && looked_at < STORE_RECORDS {
+            let record = match source.next() {
+                Ok(Some(record)) => record,
+                Ok(None) => return (batch, Some(Ok(()))),
+                Err(failure) => return (batch, Some(Err(failure))),
+            };
+            looked_at += 1;
+            match view.standing(&record.hash()) {
+                Ok(Some(_)) => {
+                    self.report.duplicates += 1;
+                    Tally::add(&self.node.inner.tally.records_duplicate);
+                }
+                Ok(None) => match check_limits(&record, &rules, now) {
+                    Ok(()) => batch.push(record),
+                    Err(refusal) => self.refused(&record.hash(), &self.node.refuse(refusal)),
+                },
+                Err(e) => return (batch, Some(Err(e.into()))),
+            }
+        }
+        (batch, None)
     }
 
-    fn import_batch(&self, batch: Vec<Record>, report: &mut ImportReport) -> Result<(), Failure> {
-        let parameters = self.inner.reader.parameters();
-        let rules = self.rules(&parameters);
-        let view = self.inner.reader.view();
-        let mut fresh = Vec::with_capacity(batch.len());
-        for record in batch {
-            if view.standing(&record.hash())?.is_some() {
-                report.duplicates += 1;
-                Tally::add(&self.inner.tally.records_duplicate);
-            } else {
-                fresh.push(record);
-            }
+    fn refused(&mut self, hash: &Hash, failure: &Failure) {
+        self.report.refused += 1;
+        if self.report.first_refusals.len() < REFUSALS_SHOWN {
+            self.report.first_refusals.push(format!("{hash}: {failure}"));
         }
-        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let share = fresh.len().div_ceil(threads).max(16);
-        let verdicts: Vec<(lf_proto::hash::Hash, Result<Verified, Refusal>)> = std::thread::scope(|scope| {
-            let mut workers = Vec::new();
-            let mut rest = fresh;
-            while !rest.is_empty() {
-                let tail = rest.split_off(share.min(rest.len()));
-                let part = std::mem::replace(&mut rest, tail);
-                let rules = &rules;
-                workers.push(scope.spawn(move || {
-                    part.into_iter().map(|r| (r.hash(), self.check(r, rules))).collect::<Vec<_>>()
-                }));
-            }
-            workers.into_iter().flat_map(|w| w.join().unwrap_or_default()).collect()
-        });
-        let mut verified = Vec::with_capacity(verdicts.len());
-        for (hash, verdict) in verdicts {
+    }
+
+    /// Hands what was accepted to the writer.
+    fn take(&mut self, hashes: Vec<Hash>, verdicts: Verdicts) -> Result<(), Failure> {
+        for (hash, verdict) in hashes.iter().zip(verdicts) {
             match verdict {
-                Ok(v) => verified.push(v),
+                Ok(v) => self.puts.push(v.into()),
                 Err(refusal) => {
-                    report.refused += 1;
-                    let failure = self.refuse(refusal);
-                    if report.first_refusals.len() < REFUSALS_SHOWN {
-                        report.first_refusals.push(format!("{hash}: {failure}"));
-                    }
+                    let failure = self.node.refuse(refusal);
+                    self.refused(hash, &failure);
                 }
             }
         }
-        if verified.is_empty() {
-            return Ok(());
-        }
-        for outcome in self.store(verified)?.records {
+        if self.puts.len() >= STORE_RECORDS { self.store() } else { Ok(()) }
+    }
+
+    fn store(&mut self) -> Result<(), Failure> {
+        let (reply, answer) = sync_channel(1);
+        let puts = std::mem::take(&mut self.puts);
+        self.node.inner.writer.submit(puts, Vec::new(), move |answer| {
+            // Nobody waits any more only if the import failed.
+            let _ = reply.send(answer);
+        });
+        self.storing.push_back(answer);
+        if self.storing.len() > STORING_MAX { self.stored() } else { Ok(()) }
+    }
+
+    /// Waits until the oldest portion is durable.
+    fn stored(&mut self) -> Result<(), Failure> {
+        let Some(answer) = self.storing.pop_front() else { return Ok(()) };
+        let answer = self.node.note(answer.recv().unwrap_or(Err(StoreError::Closed)))?;
+        for outcome in answer.records {
             match outcome {
-                PutOutcome::Stored(_) => report.accepted += 1,
-                PutOutcome::Duplicate => report.duplicates += 1,
+                PutOutcome::Stored(_) => self.report.accepted += 1,
+                PutOutcome::Duplicate => self.report.duplicates += 1,
             }
         }
         Ok(())
     }
-}
 
-/// Reads another piece; returns whether the input ended.
-fn read_more(input: &mut impl Read, buffer: &mut Vec<u8>) -> Result<bool, Failure> {
-    let wanted = READ_BYTES as u64;
-    let read = input.by_ref().take(wanted).read_to_end(buffer);
-    match read {
-        Ok(count) => Ok((count as u64) < wanted),
-        Err(e) => Err(Failure::internal(format!("cannot read the records: {e}"))),
+    /// Waits until everything is durable.
+    fn finish(&mut self) -> Result<(), Failure> {
+        if !self.puts.is_empty() {
+            self.store()?;
+        }
+        while !self.storing.is_empty() {
+            self.stored()?;
+        }
+        Ok(())
     }
 }
 

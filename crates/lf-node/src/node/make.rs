@@ -179,7 +179,7 @@ impl Node {
             Some(search(&unworked, required, cancel)?)
         };
         let record = unworked.sign(&request.owner, work);
-        let verified = self.check(record, &rules).map_err(|e| self.refuse(e))?;
+        let verified = self.check(record, &rules)?;
         let json = RecordJson::from(&verified.record);
         self.store(vec![verified])?;
         Ok(Made { record: Some(json), pulse: String::new(), accepted: true })

@@ -91,7 +91,7 @@ impl Node {
             genesis_parameters: self.inner.reader.parameters(),
             oracle: None,
             p2p_port: 0,
-            local_test_mode: self.inner.local_test,
+            local_test_mode: self.inner.rules.local_test,
             identity: Blob::default(),
             peers: Vec::new(),
             pending_count: totals.pending,

@@ -5,13 +5,13 @@ use std::sync::PoisonError;
 use lf_proto::api::Made;
 use lf_proto::pulse::Pulse;
 use lf_proto::record::Record;
-use lf_proto::work::{self, Table, TablePasses};
 use lf_store::{Answer, Put, PutOutcome, StoreError};
 
 use super::{Node, Tally, now};
 use crate::core::accept::{self, Refusal, Verified};
 use crate::core::{Rules, pulse};
 use crate::failure::Failure;
+use crate::verifier::Lane;
 
 impl Node {
     /// Accepts one record; durable when this returns. One that is stored already is a success.
@@ -26,7 +26,7 @@ impl Node {
         }
         let parameters = self.inner.reader.parameters();
         let rules = self.rules(&parameters);
-        let verified = self.check(record, &rules).map_err(|e| self.refuse(e))?;
+        let verified = self.check(record, &rules)?;
         let record = verified.record.clone();
         self.store(vec![verified])?;
         Ok(record)
@@ -57,56 +57,56 @@ impl Node {
     }
 
     /// All checks of a record, in order of cost.
-    pub(super) fn check(&self, record: Record, rules: &Rules<'_>) -> Result<Verified, Refusal> {
-        accept::check_limits(&record, rules, now())?;
-        accept::verify(record, rules, |record, proof| {
-            let verify = |budget| work::verify(Table::shared(), record.work_hash(), proof, budget);
-            match verify(TablePasses::NONE) {
-                // Each pass takes a third of a second: one such proof at a time, whoever sends them.
-                Err(e) if e.is_undecided() => {
-                    let _turn = self.inner.slow_work.lock().unwrap_or_else(PoisonError::into_inner);
-                    verify(TablePasses::ALL).is_ok()
-                }
-                verdict => verdict.is_ok(),
-            }
-        })
+    pub(super) fn check(&self, record: Record, rules: &Rules<'_>) -> Result<Verified, Failure> {
+        accept::check_limits(&record, rules, now()).map_err(|e| self.refuse(e))?;
+        let verdict = self.inner.verifier.check(Lane::Request, vec![record]).recv();
+        let verdict = verdict.ok().and_then(|mut verdicts| verdicts.pop()).ok_or_else(unchecked)?;
+        verdict.map_err(|e| self.refuse(e))
     }
 
     /// Stores checked records and waits until they are durable.
     pub(super) fn store(&self, verified: Vec<Verified>) -> Result<Answer, Failure> {
-        let puts = verified
-            .into_iter()
-            .map(|v| Put { record: v.record, selectors: v.selectors, work_verified: v.work_verified })
-            .collect();
-        let answer = self.submit(puts, Vec::new())?;
-        for outcome in &answer.records {
-            match outcome {
-                PutOutcome::Stored(_) => Tally::add(&self.inner.tally.records_accepted),
-                PutOutcome::Duplicate => Tally::add(&self.inner.tally.records_duplicate),
-            }
-        }
-        Ok(answer)
+        self.submit(verified.into_iter().map(Put::from).collect(), Vec::new())
     }
 
     fn submit(&self, puts: Vec<Put>, pulses: Vec<(u64, Pulse)>) -> Result<Answer, Failure> {
-        let answer = self.inner.writer.put(puts, pulses);
+        self.note(self.inner.writer.put(puts, pulses))
+    }
+
+    /// Counts what became of a batch, and remembers why nothing can be written.
+    pub(super) fn note(&self, answer: Result<Answer, StoreError>) -> Result<Answer, Failure> {
+        let tally = &self.inner.tally;
         let mut read_only = self.inner.read_only.lock().unwrap_or_else(PoisonError::into_inner);
         match &answer {
             Ok(_) => read_only.clear(),
             Err(e) => {
-                Tally::add(&self.inner.tally.store_errors);
+                Tally::add(&tally.store_errors);
                 if !matches!(e, StoreError::Closed) {
                     *read_only = e.to_string();
                 }
             }
         }
-        Ok(answer?)
+        drop(read_only);
+        let answer = answer?;
+        for outcome in &answer.records {
+            match outcome {
+                PutOutcome::Stored(_) => Tally::add(&tally.records_accepted),
+                PutOutcome::Duplicate => Tally::add(&tally.records_duplicate),
+            }
+        }
+        Ok(answer)
     }
 
     pub(super) fn refuse(&self, refusal: Refusal) -> Failure {
         self.inner.tally.refused(refusal.name());
         refusal.into()
     }
+}
+
+/// No verdict came.
+pub(super) fn unchecked() -> Failure {
+    let message = "the record was not checked: the node is stopping, or hit a bug that its log tells";
+    Failure { status: 503, name: "ErrIO", message: message.to_owned() }
 }
 
 /// A pulse as `/makerecord`, `/makepulse` and `/pulse` answer it.
