@@ -143,7 +143,7 @@ pub struct DiskEngine {
 }
 
 /// Bytes of block cache.
-const CACHE_BYTES: u64 = 96 << 20;
+pub(crate) const CACHE_BYTES: u64 = 96 << 20;
 /// Journals beyond this are flushed: long journals open slowly.
 const JOURNAL_BYTES_MAX: u64 = 128 << 20;
 /// Bytes of changes kept in memory before they become a table on disk.

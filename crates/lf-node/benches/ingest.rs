@@ -1,0 +1,166 @@
+//! A node under an import: signed records verified on all cores and stored, and what queries take meanwhile, in process
+//! and over HTTP.
+//!
+//! `cargo bench -p lf-node --bench ingest [-- --stored N] [--records N]`: stores N synthetic records first (10⁶), then
+//! imports signed ones (20,000). Prints a table; each figure is what one run gave.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use lf_node::runtime::Running;
+use lf_node::selftest::{Figure, Goal, Signed, Synthetic, import, percentile, query};
+use lf_node::{Node, RunConfig, store_options};
+use lf_proto::api::{Query, QueryRange};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let number = |name: &str, default: u64| {
+        let at = arguments.iter().position(|a| a == name);
+        at.and_then(|i| arguments.get(i + 1)).map_or(default, |n| n.parse().unwrap())
+    };
+    let (stored, count) = (number("--stored", 1_000_000), number("--records", 20_000) as usize);
+    let home = tempfile::tempdir().unwrap();
+    let mut config = RunConfig::new(home.path());
+    config.local_test = true;
+    config.http = Some("127.0.0.1:0".parse().unwrap());
+    let directory = config.directory();
+    std::fs::create_dir_all(&directory).unwrap();
+
+    let mut signed = Signed::default();
+    let genesis = signed.genesis().clone();
+    let bytes: Vec<u8> = genesis.records().iter().flat_map(|r| r.as_bytes().to_vec()).collect();
+    std::fs::write(directory.join("genesis.lf"), bytes).unwrap();
+    let options = store_options(&directory, genesis).unwrap();
+    let (mut store, _) = lf_store::Store::open(options).unwrap();
+    import(&mut store, &mut Synthetic::new(1), stored).unwrap();
+    store.close().unwrap();
+
+    let begun = Instant::now();
+    let mut file = Vec::new();
+    let mut made = 0;
+    while made < count {
+        for record in signed.batch().iter().take(count - made) {
+            file.extend_from_slice(record.as_bytes());
+            made += 1;
+        }
+    }
+    let threads = std::thread::available_parallelism().unwrap().get();
+    let rate = count as f64 / begun.elapsed().as_secs_f64();
+    println!("{}", Figure::new("signed records made", rate, "records/s", None).on(threads));
+
+    let running = Running::start(&config).unwrap();
+    let url = running.url().unwrap();
+    let address = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    for (name, in_process, over_http) in [
+        ("alone", false, false),
+        ("with queries in process", true, false),
+        ("with queries over HTTP", false, true),
+    ] {
+        // A third of the records each time.
+        let part = file.len() / 3;
+        let end = whole_records(&file, part);
+        let rest = file.split_off(end);
+        measure(name, running.node(), &std::mem::replace(&mut file, rest), threads, |stop| {
+            let mut durations = Vec::new();
+            let mut stream = over_http.then(|| BufReader::new(TcpStream::connect(&address).unwrap()));
+            let mut n = 0;
+            while !stop.load(Ordering::Relaxed) && (in_process || over_http) {
+                n = (n + 7_919) % stored;
+                durations.push(match &mut stream {
+                    Some(stream) => ask(stream, &address, n),
+                    None => query(running.node().reader(), n, 1).unwrap().0,
+                });
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            durations
+        });
+    }
+    running.stop().unwrap();
+}
+
+/// The end of the last whole record within the first `bytes` bytes, or a little after.
+fn whole_records(file: &[u8], bytes: usize) -> usize {
+    let mut end = 0;
+    while end < bytes {
+        end += lf_proto::record::Record::decode_first(&file[end..]).unwrap().1;
+    }
+    end
+}
+
+/// Imports records while `queries` runs on another thread.
+fn measure(
+    name: &str,
+    node: &Node,
+    file: &[u8],
+    threads: usize,
+    queries: impl FnOnce(&AtomicBool) -> Vec<Duration> + Send,
+) {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let querying = scope.spawn(|| queries(&stop));
+        let (begun, cpu) = (Instant::now(), cpu_time());
+        let report = node.import(file, &mut |_| {}, &AtomicBool::new(false)).unwrap();
+        let wall = begun.elapsed();
+        let busy = (cpu_time() - cpu).as_secs_f64() / wall.as_secs_f64() / threads as f64;
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!((report.refused, report.duplicates), (0, 0));
+        let rate = report.accepted as f64 / wall.as_secs_f64();
+        println!("{}", Figure::new(format!("import {name}"), rate, "records/s", None).on(threads));
+        let goal = Some(Goal::AtLeast(90.0));
+        println!("{}", Figure::new("  of the cores' time used by this process", busy * 100.0, "%", goal));
+        let mut durations = querying.join().unwrap();
+        if !durations.is_empty() {
+            for (percent, goal) in [(50.0, None), (99.0, Some(2.0)), (100.0, None)] {
+                let figure = percentile(&mut durations, percent);
+                let name = format!("  one-key query, p{percent}");
+                println!("{}", Figure::new(name, figure, "ms", goal.map(Goal::AtMost)));
+            }
+        }
+    });
+}
+
+/// Processor time of this process so far.
+fn cpu_time() -> Duration {
+    // utime and stime, in ticks of 10 ms, the 14th and 15th field; the second is in parentheses.
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<u64> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .filter_map(|f| f.parse().ok())
+        .collect();
+    let ticks = fields.get(10).copied().unwrap_or(0) + fields.get(11).copied().unwrap_or(0);
+    Duration::from_millis(10 * ticks)
+}
+
+/// One query over HTTP, on a connection that stays open.
+fn ask(stream: &mut BufReader<TcpStream>, host: &str, n: u64) -> Duration {
+    let range =
+        QueryRange { key_range: vec![Synthetic::key(n).0.as_slice().into()], ..QueryRange::default() };
+    let body = serde_json::to_string(&Query { ranges: vec![range], ..Query::default() }).unwrap();
+    let begun = Instant::now();
+    let request =
+        format!("POST /query HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    stream.get_mut().write_all(request.as_bytes()).unwrap();
+    let (mut line, mut length) = (String::new(), 0);
+    stream.read_line(&mut line).unwrap();
+    assert!(line.contains(" 200 "), "{line}");
+    loop {
+        line.clear();
+        stream.read_line(&mut line).unwrap();
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let mut answer = vec![0; length];
+    stream.read_exact(&mut answer).unwrap();
+    assert!(answer.len() > 100, "the record was found");
+    begun.elapsed()
+}
