@@ -124,16 +124,10 @@ fn measure(
 
 /// Processor time of this process so far.
 fn cpu_time() -> Duration {
-    // utime and stime, in ticks of 10 ms, the 14th and 15th field; the second is in parentheses.
+    // utime and stime, in ticks of 10 ms: the 12th and 13th field after the name, which is in parentheses.
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<u64> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .filter_map(|f| f.parse().ok())
-        .collect();
-    let ticks = fields.get(10).copied().unwrap_or(0) + fields.get(11).copied().unwrap_or(0);
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
     Duration::from_millis(10 * ticks)
 }
 

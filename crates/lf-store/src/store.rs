@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use lf_proto::genesis::Genesis;
 use lf_proto::hash::Hash;
 use lf_proto::pulse::Pulse;
-use lf_proto::record::{Record, RecordType};
-use lf_proto::selector::RecoveredSelector;
+use lf_proto::record::{DecodeError, Record, RecordType};
+use lf_proto::selector::{RecoveredSelector, recover_all};
 
 use crate::apply::{Applier, IndexError, Network, NewlyLinked, Recent, Stored, row_of};
 use crate::checkpoint;
@@ -36,6 +36,8 @@ const CHECKPOINT_RECORDS_MIN: u32 = 100_000;
 const WEIGHT_STEP_MAX: u64 = 4_096;
 /// Log entries read ahead and prepared on all cores while the log is applied again.
 const REPLAY_ENTRIES: usize = 4_096;
+/// Log entries prepared together.
+const PREPARE_ENTRIES: usize = 64;
 /// Bytes of the log read ahead while it is applied again.
 const REPLAY_BYTES: usize = 8 << 20;
 /// Bytes of records and pulses written to the log with one fsync.
@@ -861,12 +863,12 @@ enum Prepared {
 /// returns a line for each entry that cannot be used.
 fn prepare(entries: &[RawEntry]) -> (Vec<(LogPosition, Prepared)>, Vec<String>) {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let share = entries.len().div_ceil(threads).max(64);
+    let share = entries.len().div_ceil(threads).max(PREPARE_ENTRIES);
     let prepared: Vec<Result<Option<Prepared>, String>> = std::thread::scope(|scope| {
-        let workers: Vec<_> = entries
-            .chunks(share)
-            .map(|chunk| (chunk.len(), scope.spawn(|| chunk.iter().map(prepare_one).collect::<Vec<_>>())))
-            .collect();
+        let prepare =
+            |part: &[RawEntry]| part.chunks(PREPARE_ENTRIES).flat_map(prepare_some).collect::<Vec<_>>();
+        let workers: Vec<_> =
+            entries.chunks(share).map(|part| (part.len(), scope.spawn(move || prepare(part)))).collect();
         let failed = || Err("could not be read: a fault in the program".to_owned());
         let joined = workers.into_iter().map(|(count, worker)| {
             worker.join().unwrap_or_else(|_| std::iter::repeat_with(failed).take(count).collect())
@@ -885,21 +887,39 @@ fn prepare(entries: &[RawEntry]) -> (Vec<(LogPosition, Prepared)>, Vec<String>) 
     (good, bad)
 }
 
-fn prepare_one(raw: &RawEntry) -> Result<Option<Prepared>, String> {
-    let payload = &raw.entry.payload;
-    if raw.entry.kind == EntryKind::Record {
-        let record = Record::decode(payload).map_err(|e| e.to_string())?;
-        let selectors = record.recover_selectors().map_err(|e| e.to_string())?;
-        let work_verified = raw.entry.flags & ENTRY_WORK_VERIFIED != 0;
-        let row = row_of(&record, &selectors, raw.position.0, work_verified);
-        return Ok(Some(Prepared::Record(Box::new(row), record.links().to_vec())));
+/// Prepares a few entries together: their claims share what costs most.
+fn prepare_some(entries: &[RawEntry]) -> Vec<Result<Option<Prepared>, String>> {
+    let decoded: Vec<Option<Result<Record, DecodeError>>> = entries
+        .iter()
+        .map(|raw| (raw.entry.kind == EntryKind::Record).then(|| Record::decode(&raw.entry.payload)))
+        .collect();
+    let records = || decoded.iter().flatten().flatten();
+    let claims: Vec<_> =
+        records().flat_map(|r| r.selectors().iter().map(|selector| (*selector, *r.body_hash()))).collect();
+    let mut recovered = recover_all(&claims).into_iter();
+    let prepare = |(raw, decoded): (&RawEntry, &Option<Result<Record, DecodeError>>)| match decoded {
+        Some(Err(e)) => Err(e.to_string()),
+        Some(Ok(record)) => {
+            // All of its own are taken, whatever they are, so that the next record's come next.
+            let selectors: Vec<_> = recovered.by_ref().take(record.selectors().len()).collect();
+            let selectors: Vec<_> =
+                selectors.into_iter().collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+            let work_verified = raw.entry.flags & ENTRY_WORK_VERIFIED != 0;
+            let row = row_of(record, &selectors, raw.position.0, work_verified);
+            Ok(Some(Prepared::Record(Box::new(row), record.links().to_vec())))
+        }
+        None => prepare_pulse(raw),
+    };
+    entries.iter().zip(&decoded).map(prepare).collect()
+}
+
+fn prepare_pulse(raw: &RawEntry) -> Result<Option<Prepared>, String> {
+    if raw.entry.kind != EntryKind::Pulse {
+        return Ok(None);
     }
-    if raw.entry.kind == EntryKind::Pulse {
-        let (token, pulse) = payload.split_first_chunk::<8>().ok_or("pulse entry is too short")?;
-        let pulse = Pulse::from_bytes(pulse).map_err(|e| e.to_string())?;
-        return Ok(Some(Prepared::Pulse(u64::from_be_bytes(*token), pulse)));
-    }
-    Ok(None)
+    let (token, pulse) = raw.entry.payload.split_first_chunk::<8>().ok_or("pulse entry is too short")?;
+    let pulse = Pulse::from_bytes(pulse).map_err(|e| e.to_string())?;
+    Ok(Some(Prepared::Pulse(u64::from_be_bytes(*token), pulse)))
 }
 
 /// A record of the log; `None` if its entry is damaged.
