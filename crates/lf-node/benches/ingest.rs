@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use lf_node::runtime::Running;
-use lf_node::selftest::{Figure, Goal, Signed, Synthetic, import, percentile, query};
+use lf_node::selftest::{Figure, Goal, Signed, Synthetic, import, percentile, processor_time, query};
 use lf_node::{Node, RunConfig, store_options};
 use lf_proto::api::{Query, QueryRange};
 
@@ -101,10 +101,11 @@ fn measure(
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let querying = scope.spawn(|| queries(&stop));
-        let (begun, cpu) = (Instant::now(), cpu_time());
+        let (begun, cpu) = (Instant::now(), processor_time().unwrap_or_default());
         let report = node.import(file, &mut |_| {}, &AtomicBool::new(false)).unwrap();
         let wall = begun.elapsed();
-        let busy = (cpu_time() - cpu).as_secs_f64() / wall.as_secs_f64() / threads as f64;
+        let busy =
+            (processor_time().unwrap_or_default() - cpu).as_secs_f64() / wall.as_secs_f64() / threads as f64;
         stop.store(true, Ordering::Relaxed);
         assert_eq!((report.refused, report.duplicates), (0, 0));
         let rate = report.accepted as f64 / wall.as_secs_f64();
@@ -120,15 +121,6 @@ fn measure(
             }
         }
     });
-}
-
-/// Processor time of this process so far.
-fn cpu_time() -> Duration {
-    // utime and stime, in ticks of 10 ms: the 12th and 13th field after the name, which is in parentheses.
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Duration::from_millis(10 * ticks)
 }
 
 /// One query over HTTP, on a connection that stays open.

@@ -13,6 +13,10 @@ use std::time::Instant;
 use lf_store::Store;
 use lf_store::selftest::{Figure, Goal, Shape, Synthetic, options, query, run};
 
+/// As `lf` itself has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CHILD: &str = "LF_BENCH_CHILD";
 
 fn main() {

@@ -137,9 +137,30 @@ pub trait Engine: Send + Sync {
 
 /// The disk engine.
 pub struct DiskEngine {
-    // One keyspace for all tables: idle keyspaces would pin journals. Declared first, so dropped first.
-    keyspace: Keyspace,
+    // Declared first, so dropped first.
+    keyspaces: Keyspaces,
     database: Database,
+}
+
+/// Where the tables are. Rows come in the order of their keys and are most of the bytes: among themselves they are never
+/// merged again. All else is in random order and small. No more keyspaces: idle ones would pin journals.
+#[derive(Clone)]
+struct Keyspaces {
+    rows: Keyspace,
+    others: Keyspace,
+}
+
+/// The first byte of the keys of linked records' rows.
+const ROWS: u8 = b'r';
+
+impl Keyspaces {
+    fn of(&self, key: &[u8]) -> &Keyspace {
+        if key.first() == Some(&ROWS) { &self.rows } else { &self.others }
+    }
+
+    fn all(&self) -> [&Keyspace; 2] {
+        [&self.rows, &self.others]
+    }
 }
 
 /// Bytes of block cache.
@@ -170,15 +191,21 @@ impl DiskEngine {
             .max_journaling_size(JOURNAL_BYTES_MAX)
             .worker_threads(2)
             .open()?;
-        let keyspace = database.keyspace("index", || {
+        let options = || {
             let strategy = Leveled::default().with_l0_threshold(NEWEST_TABLES_MAX);
             KeyspaceCreateOptions::default()
                 .max_memtable_size(MEMTABLE_BYTES_MAX)
                 .compaction_strategy(Arc::new(strategy))
-        })?;
-        // What journals held becomes a table (in the background), so that they do not pile up from crash to crash.
-        keyspace.rotate_memtable()?;
-        Ok(DiskEngine { keyspace, database })
+        };
+        let keyspaces = Keyspaces {
+            rows: database.keyspace("rows", options)?,
+            others: database.keyspace("index", options)?,
+        };
+        for keyspace in keyspaces.all() {
+            // What journals held becomes a table (in the background), so that they do not pile up from crash to crash.
+            keyspace.rotate_memtable()?;
+        }
+        Ok(DiskEngine { keyspaces, database })
     }
 }
 
@@ -278,15 +305,16 @@ impl Snapshot for ClosedEngine {
 
 impl Engine for DiskEngine {
     fn snapshot(&self) -> Box<dyn Snapshot> {
-        Box::new(DiskSnapshot { snapshot: self.database.snapshot(), keyspace: self.keyspace.clone() })
+        Box::new(DiskSnapshot { snapshot: self.database.snapshot(), keyspaces: self.keyspaces.clone() })
     }
 
     fn commit(&self, changes: Vec<Change>) -> Result<(), EngineError> {
         let mut batch = self.database.batch();
         for (key, value) in changes {
+            let keyspace = self.keyspaces.of(&key);
             match value {
-                Some(value) => batch.insert(&self.keyspace, key, value),
-                None => batch.remove(&self.keyspace, key),
+                Some(value) => batch.insert(keyspace, key, value),
+                None => batch.remove(keyspace, key),
             }
         }
         Ok(batch.commit()?)
@@ -301,30 +329,46 @@ impl Engine for DiskEngine {
     }
 
     fn compact(&self) -> Result<(), EngineError> {
-        self.keyspace.rotate_memtable_and_wait()?;
-        Ok(self.keyspace.major_compact()?)
+        for keyspace in self.keyspaces.all() {
+            keyspace.rotate_memtable_and_wait()?;
+            keyspace.major_compact()?;
+        }
+        Ok(())
     }
 }
 
 struct DiskSnapshot {
     snapshot: fjall::Snapshot,
-    keyspace: Keyspace,
+    keyspaces: Keyspaces,
 }
 
 impl Snapshot for DiskSnapshot {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
-        Ok(self.snapshot.get(&self.keyspace, key)?.map(|v| v.to_vec()))
+        Ok(self.snapshot.get(self.keyspaces.of(key), key)?.map(|v| v.to_vec()))
     }
 
     fn range<'a>(&'a self, first: &[u8], last: &[u8]) -> Pairs<'a> {
         if first > last {
             return Box::new(std::iter::empty());
         }
-        let range = self.snapshot.range(&self.keyspace, first.to_vec()..=last.to_vec());
-        Box::new(range.map(|guard| {
-            let (key, value) = guard.into_inner()?;
-            Ok((key.to_vec(), value.to_vec()))
-        }))
+        let pairs = |keyspace: &Keyspace, first: &[u8], last: &[u8]| {
+            self.snapshot.range(keyspace, first.to_vec()..=last.to_vec()).map(|guard| {
+                let (key, value) = guard.into_inner()?;
+                Ok((key.to_vec(), value.to_vec()))
+            })
+        };
+        let Keyspaces { rows, others } = &self.keyspaces;
+        match (first.first(), last.first()) {
+            (Some(&ROWS), Some(&ROWS)) => Box::new(pairs(rows, first, last)),
+            (Some(a), Some(b)) if *a > ROWS || *b < ROWS => Box::new(pairs(others, first, last)),
+            // All tables: others before the rows, the rows, others after them.
+            _ => Box::new(
+                pairs(others, first, last)
+                    .take_while(|pair| !matches!(pair, Ok((key, _)) if key.as_slice() >= [ROWS].as_slice()))
+                    .chain(pairs(rows, first, last))
+                    .chain(pairs(others, first.max(&[ROWS]), last)),
+            ),
+        }
     }
 }
 

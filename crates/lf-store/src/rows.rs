@@ -381,7 +381,7 @@ impl Meta {
 }
 
 /// The index's format; another one is rebuilt from the log.
-const INDEX_FORMAT: u8 = 1;
+const INDEX_FORMAT: u8 = 2;
 
 /// Keys, one function a table.
 pub(crate) mod key {
