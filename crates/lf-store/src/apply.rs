@@ -455,14 +455,17 @@ impl<'a> Applier<'a> {
         Ok(())
     }
 
-    /// Keeps a pulse if it is the latest of its token. The caller has checked it.
-    pub(crate) fn pulse(&mut self, token: u64, pulse: &Pulse) -> Result<bool, IndexError> {
+    /// Keeps a pulse if it is the latest of its token, as one that is known to be `new` is: that saves a search. The
+    /// caller has checked it.
+    pub(crate) fn pulse(&mut self, token: u64, pulse: &Pulse, new: bool) -> Result<(), IndexError> {
         let key = key::pulse(token);
-        let known = self.txn.get(&key)?.and_then(|v| Pulse::from_bytes(&v).ok());
-        if known.is_some_and(|known| known.minutes() >= pulse.minutes()) {
-            return Ok(false);
+        if !new {
+            let known = self.txn.get(&key)?.and_then(|v| Pulse::from_bytes(&v).ok());
+            if known.is_some_and(|known| known.minutes() >= pulse.minutes()) {
+                return Ok(());
+            }
         }
         self.txn.put(key, pulse.to_bytes().to_vec());
-        Ok(true)
+        Ok(())
     }
 }

@@ -390,8 +390,17 @@ impl Store {
         }
         self.check_pending(&view, puts, &fresh)?;
         let mut pulse_fresh = Vec::with_capacity(pulses.len());
+        let mut latest: HashMap<u64, u32> = HashMap::with_capacity(pulses.len());
         for (token, pulse) in pulses {
-            pulse_fresh.push(view.pulse(*token)?.is_none_or(|known| known.minutes() < pulse.minutes()));
+            let known = match latest.get(token) {
+                Some(minutes) => Some(*minutes),
+                None => view.pulse(*token)?.map(|known| known.minutes()),
+            };
+            let fresh = known.is_none_or(|known| known < pulse.minutes());
+            if fresh {
+                latest.insert(*token, pulse.minutes());
+            }
+            pulse_fresh.push(fresh);
         }
         drop(view);
         let mut linked: HashMap<Hash, u32> = HashMap::with_capacity(puts.len());
@@ -689,7 +698,7 @@ impl Store {
                         applier.link_ready()?;
                     }
                     Some((_, Prepared::Pulse(token, pulse))) => {
-                        applier.pulse(token, &pulse)?;
+                        applier.pulse(token, &pulse, new)?;
                     }
                     None => break,
                 }
