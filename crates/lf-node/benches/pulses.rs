@@ -345,12 +345,15 @@ fn main() {
         };
         figure(name, n, best);
     }
-    let pulses: Vec<(u64, Pulse)> =
-        bench.next_round().into_iter().zip(&bench.chains).map(|(p, c)| (c.token, p)).collect();
-    let start = Timer::start();
-    for batch in pulses.chunks(2 * BATCH) {
-        assert!(bench.writer.put(Vec::new(), batch.to_vec()).unwrap().pulses.iter().all(|news| *news));
-    }
-    figure("store alone, one batch of 8192 after the other", n, start.spent());
+    let best = (0..3).map(|_| {
+        let pulses: Vec<(u64, Pulse)> =
+            bench.next_round().into_iter().zip(&bench.chains).map(|(p, c)| (c.token, p)).collect();
+        let start = Timer::start();
+        for batch in pulses.chunks(2 * BATCH) {
+            assert!(bench.writer.put(Vec::new(), batch.to_vec()).unwrap().pulses.iter().all(|news| *news));
+        }
+        start.spent()
+    });
+    figure("store alone, one batch of 8192 after the other", n, best.fold(Spent::MOST, Spent::min));
     thread.stop().unwrap();
 }

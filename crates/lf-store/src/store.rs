@@ -392,8 +392,8 @@ impl Store {
         let mut pulse_fresh = Vec::with_capacity(pulses.len());
         let mut latest: HashMap<u64, u32> = HashMap::with_capacity(pulses.len());
         for (token, pulse) in pulses {
-            let known = match latest.get(token) {
-                Some(minutes) => Some(*minutes),
+            let known = match latest.get(token).copied().or_else(|| self.recent.pulsed(*token)) {
+                Some(minutes) => Some(minutes),
                 None => view.pulse(*token)?.map(|known| known.minutes()),
             };
             let fresh = known.is_none_or(|known| known < pulse.minutes());
@@ -413,12 +413,17 @@ impl Store {
             self.commit_if_full(&mut entries, &mut linked)?;
         }
         for ((token, pulse), _) in pulses.iter().zip(&pulse_fresh).filter(|(_, fresh)| **fresh) {
-            let payload = [token.to_be_bytes().as_slice(), &pulse.to_bytes()].concat();
+            let mut payload = [0; 8 + Pulse::BYTES];
+            payload[..8].copy_from_slice(&token.to_be_bytes());
+            payload[8..].copy_from_slice(&pulse.to_bytes());
             let at = self.log.append(EntryKind::Pulse, 0, &payload)?;
             entries.push((at, Prepared::Pulse(*token, *pulse)));
             self.commit_if_full(&mut entries, &mut linked)?;
         }
         self.commit(&mut entries, &mut linked)?;
+        for (token, minutes) in latest {
+            self.recent.note_pulse(token, minutes);
+        }
         let view = self.view();
         let mut outcomes = Vec::with_capacity(puts.len());
         for (put, fresh) in puts.iter().zip(fresh) {
@@ -698,7 +703,7 @@ impl Store {
                         applier.link_ready()?;
                     }
                     Some((_, Prepared::Pulse(token, pulse))) => {
-                        applier.pulse(token, &pulse, new)?;
+                        applier.pulse(token, pulse, new)?;
                     }
                     None => break,
                 }
@@ -710,9 +715,7 @@ impl Store {
             }
             let meta = applier.meta;
             let newly_linked = std::mem::take(&mut applier.newly_linked);
-            let mut txn = applier.txn;
-            txn.put(key::meta(), meta.encode());
-            engine.commit(txn.into_changes())?;
+            engine.commit(applier.into_changes())?;
             let first = self.meta.linked;
             self.meta = meta;
             for (index, new) in (first..).zip(newly_linked) {

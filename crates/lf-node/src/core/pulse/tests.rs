@@ -253,3 +253,40 @@ fn pulses_of_the_next_minute_cost_nothing_and_far_ones_their_steps() {
         check_all(&[pulse(made.value(1_000), 1_000)], &mut known, &view, &rules, now, &mut none).unwrap();
     assert_eq!(late, [None]);
 }
+
+/// Others store pulses while a batch is on its far way, without the lock.
+#[test]
+fn what_is_renewed_meanwhile_is_found_all_the_same() {
+    let genesis = genesis(60);
+    let options =
+        StoreOptions::new(Arc::new(SimStorage::new(1)), IndexPlace::Memory, genesis.clone(), [1; 16]);
+    let (mut store, _) = Store::open(options).unwrap();
+    let parameters = store.reader().parameters();
+    let rules = Rules {
+        parameters: &parameters,
+        genesis_owner: genesis.owner(),
+        local_test: true,
+        certificates: &NoCertificates,
+    };
+    let made = Made { timestamp: NOW, last: 7, minutes: 1_000 };
+    store.apply(&[put(&genesis, NOW, made.value(0), 1)], &[]).unwrap();
+    let view = store.reader().view();
+    let (mut known, mut steps, now) = (KnownPulses::default(), u64::MAX, NOW + 60 * 1_000);
+    for (meanwhile, is_news) in [(999, true), (1_000, false)] {
+        let mut batch = PulseBatch::new(&[made.pulse(1_000)], &rules, now);
+        batch.near(&mut known, &view, &rules, &mut steps).unwrap();
+        assert!(batch.has_far() && batch.far(&mut steps));
+        let other = check_all(&[made.pulse(meanwhile)], &mut known, &view, &rules, now, &mut steps).unwrap();
+        known.note(&[other[0].unwrap()]);
+        batch.near(&mut known, &view, &rules, &mut steps).unwrap();
+        while batch.far(&mut steps) {
+            batch.near(&mut known, &view, &rules, &mut steps).unwrap();
+        }
+        let accepted = batch.take_accepted();
+        assert_eq!(
+            accepted.iter().map(|(i, a)| (*i, a.token)).collect::<Vec<_>>(),
+            [(0, made.value(0))][..usize::from(is_news)]
+        );
+        known.clear();
+    }
+}
