@@ -27,7 +27,7 @@ const ROUNDS: u32 = 40;
 /// Pulses checked together.
 const BATCH: usize = 4_096;
 /// What one source of forged pulses gains a second; see the node's allowances.
-const FORGER_STEPS_A_SECOND: u64 = 262_800;
+const FORGER_STEPS_A_SECOND: u64 = 4_204_800;
 /// How many it sends a second.
 const FORGED_A_SECOND: u64 = 100_000;
 

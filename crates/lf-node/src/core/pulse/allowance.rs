@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use lf_proto::pulse::PULSE_MINUTES_MAX;
 
-/// What a source has to begin with and at most: 16 of the longest chains there are, some 130 ms.
-const STEPS_MAX: u64 = 16 * PULSE_MINUTES_MAX as u64;
-/// What grows again in a millisecond: half a longest chain a second, 4 ms.
-const STEPS_A_MILLISECOND: u64 = PULSE_MINUTES_MAX as u64 / 2_000;
+/// What a source has to begin with and at most: 64 of the longest chains there are, half a second for a chain alone.
+const STEPS_MAX: u64 = 64 * PULSE_MINUTES_MAX as u64;
+/// What grows again in a millisecond: eight longest chains a second, a sixteenth of a core.
+const STEPS_A_MILLISECOND: u64 = PULSE_MINUTES_MAX as u64 / 125;
 /// Sources that are remembered.
 const SOURCES_MAX: usize = 4_096;
 

@@ -16,8 +16,8 @@ use super::AcceptedPulse;
 const CHAINS_MAX: usize = 1 << 20;
 /// Chains of one bucket. Pulses of a time with more records are looked up in the store, which costs all their steps.
 const BUCKET_CHAINS_MAX: usize = 1 << 16;
-/// Buckets that are remembered: each minute of a year, and as many again.
-const BUCKETS_MAX: usize = 1 << 20;
+/// Buckets that are remembered, most of them empty, some 100 bytes each and twice as much if they are not.
+const BUCKETS_MAX: usize = 1 << 18;
 /// The least seconds that records of one bucket are apart.
 const BUCKET_SECONDS_MIN: u64 = 60;
 /// Newly linked records that are looked through; if there are more, everything is forgotten.
