@@ -6,7 +6,7 @@ use lf_proto::api::{Made, NodeStatus, OwnerStatus, Peer, Query, QueryResult, Rec
 use lf_proto::hash::Hash;
 use lf_proto::json;
 use lf_proto::owner::OwnerPublic;
-use lf_proto::pulse::Pulse;
+use lf_proto::pulse::{Pulse, PulseChains};
 use lf_proto::record::{LINKS_MAX, Record};
 use serde::de::DeserializeOwned;
 
@@ -14,11 +14,16 @@ use crate::http::{Request, Transport};
 use crate::write::NetworkCache;
 use crate::{ClientError, Url};
 
+/// Chains of pulses that are kept, 8.2 KB each.
+const PULSE_CHAINS_MAX: usize = 256;
+
 /// A client of one or more nodes of a network. Several URLs are tried in order; the one that answered last comes
 /// first from then on. Shared by reference between threads.
 pub struct Client {
     pub(crate) transport: Transport,
     pub(crate) network: NetworkCache,
+    /// Chains of pulses that are made again and again.
+    pub(crate) chains: PulseChains,
 }
 
 impl std::fmt::Debug for Client {
@@ -34,7 +39,11 @@ impl Client {
     /// No URL, or one that is none.
     pub fn new<T: AsRef<str>>(urls: impl IntoIterator<Item = T>) -> Result<Self, ClientError> {
         let urls = urls.into_iter().map(|url| url.as_ref().parse()).collect::<Result<Vec<Url>, _>>()?;
-        Ok(Client { transport: Transport::new(urls)?, network: NetworkCache::default() })
+        Ok(Client {
+            transport: Transport::new(urls)?,
+            network: NetworkCache::default(),
+            chains: PulseChains::new(PULSE_CHAINS_MAX),
+        })
     }
 
     /// The URLs, in the order given.

@@ -264,13 +264,12 @@ impl Client {
         let (names, ordinals): (Vec<&[u8]>, Vec<u64>) = plain.iter().copied().unzip();
         let start = PulseStart::new(&names, &ordinals, record.timestamp(), &owner.private_hash())
             .map_err(lf_proto::record::BuildError::Pulse)?;
-        if start.token() != PulseToken(record.pulse_token()) {
-            return Err(ClientError::NotPulsable(record.hash()));
-        }
+        let chain = self.chains.get(&start, PulseToken(record.pulse_token()));
+        let chain = chain.map_err(|_| ClientError::NotPulsable(record.hash()))?;
         if u64::from(minutes) <= pulsed_minutes {
             return Ok(Pulsed::NotYet);
         }
-        let pulse = start.pulse_at(minutes).map_err(lf_proto::record::BuildError::Pulse)?;
+        let pulse = chain.pulse_at(minutes).map_err(lf_proto::record::BuildError::Pulse)?;
         if self.pulse(&pulse)? { Ok(Pulsed::Yes(pulse)) } else { Err(ClientError::PulseRefused) }
     }
 }

@@ -22,8 +22,9 @@ mod timed;
 mod trust;
 mod watch;
 
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -36,6 +37,7 @@ use tokio::task::JoinHandle;
 pub use self::openapi::document as openapi_document;
 pub use self::trust::AuthToken;
 use crate::Node;
+use crate::core::pulse::Allowances;
 use crate::metrics::HttpMetrics;
 
 /// Watchers that read the store at once.
@@ -107,6 +109,8 @@ pub(crate) struct Context {
     /// Watchers that read the store now: few, so that many who begin far back do not slow queries.
     looks: Arc<Semaphore>,
     connections: AtomicUsize,
+    /// What the pulses of each client may cost.
+    pulse_allowances: Mutex<Allowances<Option<IpAddr>>>,
     /// The number of linked records, as last told by the store.
     linked: signal::Receiver<u32>,
     /// True when the server stops.
@@ -145,6 +149,7 @@ impl HttpServer {
             watchers: Arc::new(Semaphore::new(limits.watchers_max)),
             looks: Arc::new(Semaphore::new(LOOKS_MAX)),
             connections: AtomicUsize::new(0),
+            pulse_allowances: Mutex::default(),
             linked: config.linked,
             stopping,
             limits,

@@ -15,6 +15,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use lf_proto::genesis::{Genesis, GenesisParameters};
 use lf_proto::owner::OwnerPublic;
+use lf_proto::pulse::PulseChains;
 use lf_proto::record::Record;
 use lf_proto::work::{self, Table, TablePasses, Work};
 use lf_store::storage::DiskStorage;
@@ -23,8 +24,12 @@ use lf_store::{IndexPlace, Store, StoreError, StoreOptions, StoreReader, StoreWr
 pub use self::import::{ImportProgress, ImportReport};
 pub use self::read::{Dump, WatchPlan};
 use crate::core::accept::{self, Verdict};
+use crate::core::pulse::KnownPulses;
 use crate::core::{NoCertificates, Rules};
 use crate::verifier::{Judge, Verifier};
+
+/// Chains of pulses that are made here again and again, 8.2 KB each.
+const PULSE_CHAINS_MAX: usize = 1_024;
 
 /// How to open a node.
 #[derive(Debug, Clone)]
@@ -89,7 +94,11 @@ struct Tally {
 
 impl Tally {
     fn add(counter: &AtomicU64) {
-        counter.fetch_add(1, Ordering::Relaxed);
+        Tally::add_many(counter, 1);
+    }
+
+    fn add_many(counter: &AtomicU64, count: usize) {
+        counter.fetch_add(count as u64, Ordering::Relaxed);
     }
 
     fn refused(&self, name: &'static str) {
@@ -106,6 +115,10 @@ struct Inner {
     started: Instant,
     tally: Tally,
     verifier: Verifier,
+    /// Pulses that are far from what is known are checked by one thread at a time.
+    slow_pulses: Mutex<()>,
+    known_pulses: Mutex<KnownPulses>,
+    pulse_chains: PulseChains,
     /// Why writes are refused now; empty if they are not.
     read_only: Mutex<String>,
 }
@@ -164,6 +177,9 @@ impl Node {
             started: Instant::now(),
             tally: Tally::default(),
             verifier,
+            slow_pulses: Mutex::new(()),
+            known_pulses: Mutex::default(),
+            pulse_chains: PulseChains::new(PULSE_CHAINS_MAX),
             read_only: Mutex::new(String::new()),
         };
         Ok((Node { inner: Arc::new(inner) }, report.notes))

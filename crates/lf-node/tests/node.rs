@@ -8,7 +8,7 @@ use lf_proto::api::{MakeRecord, MakeSelector, Query, QueryRange};
 use lf_proto::genesis::{Genesis, GenesisParameters};
 use lf_proto::hash::Hash;
 use lf_proto::owner::{OwnerSecret, OwnerType};
-use lf_proto::pulse::PULSE_MINUTES_MAX;
+use lf_proto::pulse::{Pulse, PulseChain, PulseStart};
 use lf_proto::record::{Record, RecordBuilder, RecordType};
 
 static GO_ON: AtomicBool = AtomicBool::new(false);
@@ -178,8 +178,31 @@ fn refusals_have_their_names() {
     assert_eq!(ask(&node, "m", &[]), Vec::<Vec<String>>::new());
     assert_eq!(node.status().unwrap().pending_count, 1);
     assert!(node.record(&waits.hash()).unwrap().is_some(), "by hash it is served");
-    assert!(!node.pulse(&[0; 11], PULSE_MINUTES_MAX).unwrap().accepted);
-    assert!(!node.pulse(b"junk", PULSE_MINUTES_MAX).unwrap().accepted);
+    assert!(!node.pulse(&[0; 11], &mut 1_000_000).unwrap().accepted);
+    assert!(!node.pulse(b"junk", &mut 1_000_000).unwrap().accepted);
+}
+
+#[test]
+fn many_pulses_are_taken_together() {
+    let home = tempfile::tempdir().unwrap();
+    let node = open(home.path());
+    let (alice, made_at) = (owner("alice"), now() - 630);
+    node.make_record(&make(&alice, "beat", 7, "v", made_at), &GO_ON).unwrap();
+    let start = PulseStart::new(&["beat"], &[7], made_at, &alice.private_hash()).unwrap();
+    let chain = PulseChain::new(&start);
+    let [tenth, eleventh, early] = [10, 11, 400].map(|minutes| chain.pulse_at(minutes).unwrap());
+    let forged = Pulse::from_bytes(&[3, 3, 3, 3, 3, 3, 3, 3, 0, 0, 10]).unwrap();
+    let mut steps = 1_000_000;
+    let news = node.pulses(&[forged, tenth, eleventh, tenth, early], &mut steps).unwrap();
+    assert_eq!(news, [false, true, true, false, false]);
+    assert!((990_000..1_000_000).contains(&steps), "{steps}");
+    // In more than one batch, and nothing of it is news.
+    let mut many = vec![forged; 10_000];
+    many.extend([tenth, eleventh]);
+    assert!(node.pulses(&many, &mut steps).unwrap().iter().all(|news| !news));
+    assert_eq!((node.counters().pulses_accepted, node.counters().pulses_refused), (2, 10_005));
+    let made = node.make_pulse(&make(&alice, "beat", 7, "", made_at + 11 * 60), &GO_ON).unwrap();
+    assert!(!made.accepted && !made.pulse.is_empty(), "the same pulse");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use lf_proto::pulse::Pulse;
 use lf_proto::record::{Record, RecordType};
 use lf_proto::selector::RecoveredSelector;
 
-use crate::engine::{EngineError, EngineErrorKind};
+use crate::engine::{Change, EngineError, EngineErrorKind};
 use crate::rows::{
     Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, SelectorRow, Standing, key,
 };
@@ -25,6 +25,9 @@ const RECENT_RECORDS: usize = 1 << 15;
 
 /// Owners whose totals are kept in memory.
 const RECENT_OWNERS: usize = 1 << 14;
+
+/// Tokens whose latest pulse's minute is kept in memory, in each of two generations of some 20 bytes a token.
+const RECENT_PULSES: usize = 1 << 19;
 
 /// Comments on records that are not stored, at most. Beyond it further ones are not kept: whoever pays for that many
 /// commentary records about nothing cannot fill the disk with more.
@@ -149,15 +152,31 @@ pub(crate) fn row_of(
 }
 
 /// Where recently linked records stand, and what their owners have: new records link to recent ones, often of the same
-/// owners, so this saves most searches.
+/// owners, so this saves most searches. And how far tokens have been pulsed: who pulses, pulses every few minutes.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
     standings: HashMap<Hash, (u32, u64)>,
     order: VecDeque<Hash>,
     owners: HashMap<OwnerPublic, OwnerTotals>,
+    /// Minutes by token: those pulsed lately, and those before, which go when there are as many new ones.
+    pulses: HashMap<u64, u32>,
+    older_pulses: HashMap<u64, u32>,
 }
 
 impl Recent {
+    /// The minute up to which a token has been pulsed, if it is known here.
+    pub(crate) fn pulsed(&self, token: u64) -> Option<u32> {
+        self.pulses.get(&token).or_else(|| self.older_pulses.get(&token)).copied()
+    }
+
+    /// Keeps the minute of a pulse that was stored as the latest of its token.
+    pub(crate) fn note_pulse(&mut self, token: u64, minutes: u32) {
+        if self.pulses.len() >= RECENT_PULSES && !self.pulses.contains_key(&token) {
+            self.older_pulses = std::mem::take(&mut self.pulses);
+        }
+        self.pulses.insert(token, minutes);
+    }
+
     fn insert(&mut self, hash: Hash, index: u32, timestamp: u64) {
         if self.order.len() >= RECENT_RECORDS
             && let Some(oldest) = self.order.pop_front()
@@ -191,6 +210,8 @@ pub(crate) struct Applier<'a> {
     pub(crate) network: &'a mut Network,
     recent: &'a mut Recent,
     pub(crate) newly_linked: Vec<NewlyLinked>,
+    /// The latest pulses of this batch, by token.
+    pulses: HashMap<u64, Pulse>,
     ready: VecDeque<(Hash, Option<PendingRow>)>,
     read_record: ReadRecord<'a>,
 }
@@ -203,7 +224,8 @@ impl<'a> Applier<'a> {
         recent: &'a mut Recent,
         read_record: ReadRecord<'a>,
     ) -> Self {
-        Applier { txn, meta, network, recent, newly_linked: Vec::new(), ready: VecDeque::new(), read_record }
+        let (newly_linked, pulses, ready) = (Vec::new(), HashMap::new(), VecDeque::new());
+        Applier { txn, meta, network, recent, newly_linked, pulses, ready, read_record }
     }
 
     pub(crate) fn standing(&self, hash: &Hash) -> Result<Option<Standing>, IndexError> {
@@ -215,7 +237,7 @@ impl<'a> Applier<'a> {
 
     /// Whether the changes so far should be committed before more are made.
     pub(crate) fn is_large(&self) -> bool {
-        self.txn.len() >= CHANGES_MAX
+        self.txn.len() + self.pulses.len() >= CHANGES_MAX
     }
 
     /// Stores a record: claims its id, and queues it for linking if nothing is missing. Duplicates change nothing; for
@@ -455,14 +477,32 @@ impl<'a> Applier<'a> {
         Ok(())
     }
 
-    /// Keeps a pulse if it is the latest of its token. The caller has checked it.
-    pub(crate) fn pulse(&mut self, token: u64, pulse: &Pulse) -> Result<bool, IndexError> {
-        let key = key::pulse(token);
-        let known = self.txn.get(&key)?.and_then(|v| Pulse::from_bytes(&v).ok());
-        if known.is_some_and(|known| known.minutes() >= pulse.minutes()) {
-            return Ok(false);
+    /// Keeps a pulse if it is the latest of its token, as one that is known to be `new` is: that saves a search. The
+    /// caller has checked it.
+    pub(crate) fn pulse(&mut self, token: u64, pulse: Pulse, new: bool) -> Result<(), IndexError> {
+        if !new {
+            let known = match self.pulses.get(&token) {
+                Some(known) => Some(*known),
+                None => self.txn.get(&key::pulse(token))?.and_then(|v| Pulse::from_bytes(&v).ok()),
+            };
+            if known.is_some_and(|known| known.minutes() >= pulse.minutes()) {
+                return Ok(());
+            }
         }
-        self.txn.put(key, pulse.to_bytes().to_vec());
-        Ok(true)
+        self.pulses.insert(token, pulse);
+        Ok(())
+    }
+
+    /// All changes, with the index's marks.
+    pub(crate) fn into_changes(mut self) -> Vec<Change> {
+        self.txn.put(key::meta(), self.meta.encode());
+        let mut changes = self.txn.into_changes();
+        // In the order of their keys, which the engine takes faster; and these are cheap to sort.
+        let mut pulses: Vec<(u64, Pulse)> = self.pulses.into_iter().collect();
+        pulses.sort_unstable_by_key(|(token, _)| *token);
+        changes.extend(
+            pulses.iter().map(|(token, pulse)| (key::pulse(*token), Some(pulse.to_bytes().to_vec()))),
+        );
+        changes
     }
 }

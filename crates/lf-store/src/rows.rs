@@ -484,3 +484,9 @@ pub(crate) mod key {
 pub(crate) fn index_of(key: &[u8]) -> Option<u32> {
     key.last_chunk::<4>().map(|b| u32::from_be_bytes(*b))
 }
+
+/// The timestamp and the token of a key of table `t`.
+pub(crate) fn token_of(key: &[u8]) -> Option<(u64, u64)> {
+    let (timestamp, token) = key.get(1..)?.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*timestamp), u64::from_be_bytes(token.try_into().ok()?)))
+}

@@ -392,8 +392,17 @@ impl Store {
         }
         self.check_pending(&view, puts, &fresh)?;
         let mut pulse_fresh = Vec::with_capacity(pulses.len());
+        let mut latest: HashMap<u64, u32> = HashMap::with_capacity(pulses.len());
         for (token, pulse) in pulses {
-            pulse_fresh.push(view.pulse(*token)?.is_none_or(|known| known.minutes() < pulse.minutes()));
+            let known = match latest.get(token).copied().or_else(|| self.recent.pulsed(*token)) {
+                Some(minutes) => Some(minutes),
+                None => view.pulse(*token)?.map(|known| known.minutes()),
+            };
+            let fresh = known.is_none_or(|known| known < pulse.minutes());
+            if fresh {
+                latest.insert(*token, pulse.minutes());
+            }
+            pulse_fresh.push(fresh);
         }
         drop(view);
         let mut linked: HashMap<Hash, u32> = HashMap::with_capacity(puts.len());
@@ -406,12 +415,17 @@ impl Store {
             self.commit_if_full(&mut entries, &mut linked)?;
         }
         for ((token, pulse), _) in pulses.iter().zip(&pulse_fresh).filter(|(_, fresh)| **fresh) {
-            let payload = [token.to_be_bytes().as_slice(), &pulse.to_bytes()].concat();
+            let mut payload = [0; 8 + Pulse::BYTES];
+            payload[..8].copy_from_slice(&token.to_be_bytes());
+            payload[8..].copy_from_slice(&pulse.to_bytes());
             let at = self.log.append(EntryKind::Pulse, 0, &payload)?;
             entries.push((at, Prepared::Pulse(*token, *pulse)));
             self.commit_if_full(&mut entries, &mut linked)?;
         }
         self.commit(&mut entries, &mut linked)?;
+        for (token, minutes) in latest {
+            self.recent.note_pulse(token, minutes);
+        }
         let view = self.view();
         let mut outcomes = Vec::with_capacity(puts.len());
         for (put, fresh) in puts.iter().zip(fresh) {
@@ -691,7 +705,7 @@ impl Store {
                         applier.link_ready()?;
                     }
                     Some((_, Prepared::Pulse(token, pulse))) => {
-                        applier.pulse(token, &pulse)?;
+                        applier.pulse(token, pulse, new)?;
                     }
                     None => break,
                 }
@@ -703,9 +717,7 @@ impl Store {
             }
             let meta = applier.meta;
             let newly_linked = std::mem::take(&mut applier.newly_linked);
-            let mut txn = applier.txn;
-            txn.put(key::meta(), meta.encode());
-            engine.commit(txn.into_changes())?;
+            engine.commit(applier.into_changes())?;
             let first = self.meta.linked;
             self.meta = meta;
             for (index, new) in (first..).zip(newly_linked) {

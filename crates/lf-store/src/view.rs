@@ -13,7 +13,9 @@ use lf_proto::selector::SelectorKey;
 use crate::apply::{IndexError, Network, Stored};
 use crate::engine::{Engine, Snapshot};
 use crate::log::{LogPosition, LogReader};
-use crate::rows::{Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, Standing, index_of, key};
+use crate::rows::{
+    Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, Standing, index_of, key, token_of,
+};
 use crate::tips::Tips;
 use crate::txn::prefix_last;
 use crate::weights::Weights;
@@ -256,21 +258,32 @@ impl View {
         })
     }
 
-    /// Up to `count` pulse tokens of linked records whose timestamps are from `first` to `last`, both included.
+    /// Up to `count` pulse tokens of linked records whose timestamps are from `first` to `last`, both included; with
+    /// the timestamps, in their order.
     ///
     /// # Errors
     /// The index failed.
-    pub fn tokens_between(&self, first: u64, last: u64, count: usize) -> Result<Vec<u64>, IndexError> {
+    pub fn tokens_between(&self, first: u64, last: u64, count: usize) -> Result<Vec<(u64, u64)>, IndexError> {
         let mut tokens = Vec::new();
         for pair in self.range(&key::token(first, 0), &key::token(last, u64::MAX)).take(count) {
             let (key, _) = pair?;
-            tokens.push(
-                key.last_chunk::<8>()
-                    .map(|b| u64::from_be_bytes(*b))
-                    .ok_or_else(|| self.noted(RowError('t')))?,
-            );
+            tokens.push(token_of(&key).ok_or_else(|| self.noted(RowError('t')))?);
         }
         Ok(tokens)
+    }
+
+    /// Whether a linked record whose timestamp is from `first` to `last`, both included, has this pulse token. Looks
+    /// for each second.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn has_token_between(&self, token: u64, first: u64, last: u64) -> Result<bool, IndexError> {
+        for timestamp in first..=last {
+            if self.get(&key::token(timestamp, token))?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Indexes of linked records of a type that is not data, in order.

@@ -11,6 +11,7 @@ mod pool;
 use std::sync::Arc;
 
 use engine::SimIndex;
+use lf_proto::pulse::Pulse;
 use lf_store::storage::{SimStorage, Storage};
 use lf_store::{IndexPlace, Put, PutOutcome, Store, StoreError, StoreOptions, Stored};
 use model::{Model, Seen, look};
@@ -70,9 +71,8 @@ fn live(pool: &Pool, mut index: Index, seed: u64) -> Seen {
         for (put, outcome) in batch.iter().zip(&applied.records) {
             assert_eq!(model.put(put), matches!(outcome, PutOutcome::Stored(_)), "seed {seed}");
         }
-        for (token, pulse) in &pulse_batch {
-            model.pulse(*token, pulse);
-        }
+        let news: Vec<bool> = pulse_batch.iter().map(|(token, pulse)| model.pulse(*token, pulse)).collect();
+        assert_eq!(applied.pulses, news, "seed {seed}");
         assert_eq!(applied.linked, before..store.reader().view().linked());
         if random.one_in(3) {
             model.check(&store.reader(), &format!("seed {seed}, after {done}"));
@@ -173,4 +173,18 @@ fn waiting_records_are_bounded() {
     let (mut store, _) = Store::open(options).unwrap();
     assert!(matches!(store.apply(&waiting, &[]), Err(StoreError::PendingFull { .. })));
     store.apply(&pool.puts, &[]).unwrap();
+}
+
+/// Of pulses of one token that come together, one that is not later than those before it is no news.
+#[test]
+fn a_pulse_is_news_once_in_a_batch_too() {
+    let pool = pool::plain(1, 1);
+    let disk = SimStorage::new(1);
+    let (mut store, _) = Store::open(options(&disk, IndexPlace::Memory, &pool)).unwrap();
+    let pulse = |minutes: u8| Pulse::from_bytes(&[7, 7, 7, 7, 7, 7, 7, 7, 0, 0, minutes]).unwrap();
+    let batch = [(1, pulse(5)), (1, pulse(5)), (2, pulse(5)), (1, pulse(4)), (1, pulse(9)), (2, pulse(1))];
+    assert_eq!(store.apply(&[], &batch).unwrap().pulses, [true, false, true, false, true, false]);
+    let view = store.reader().view();
+    assert_eq!([1, 2].map(|token| view.pulse(token).unwrap()), [Some(pulse(9)), Some(pulse(5))]);
+    assert_eq!(store.apply(&[], &batch).unwrap().pulses, [false; 6]);
 }

@@ -1,7 +1,7 @@
 //! What happens around a handler: method, trust, body within bounds, a place among those at work, a thread that may
 //! block, the answer's headers, and the count of it all.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -33,6 +33,8 @@ pub(super) struct Call {
     pub(super) param: String,
     /// What follows the `?`.
     pub(super) query: String,
+    /// Whose request it is.
+    pub(super) peer: Option<IpAddr>,
     /// The `Last-Event-ID` header.
     pub(super) last_event_id: Option<String>,
     /// The body; none for a GET.
@@ -138,6 +140,7 @@ async fn answer(
         path: path.to_owned(),
         param,
         query: parts.uri.query().unwrap_or_default().to_owned(),
+        peer: parts.extensions.get::<SocketAddr>().map(SocketAddr::ip),
         last_event_id: parts.headers.get("last-event-id").and_then(|v| v.to_str().ok()).map(str::to_owned),
         body,
         cancel: cancel.clone(),

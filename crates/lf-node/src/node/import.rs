@@ -218,7 +218,7 @@ impl Import<'_> {
     /// Waits until the oldest portion is durable.
     fn stored(&mut self) -> Result<(), Failure> {
         let Some(answer) = self.storing.pop_front() else { return Ok(()) };
-        let answer = self.node.note(answer.recv().unwrap_or(Err(StoreError::Closed)))?;
+        let answer = self.node.settle(answer.recv().unwrap_or(Err(StoreError::Closed)))?;
         for outcome in answer.records {
             match outcome {
                 PutOutcome::Stored(_) => self.report.accepted += 1,

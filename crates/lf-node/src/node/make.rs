@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use lf_proto::api::{Made, MakeRecord, RecordJson};
 use lf_proto::masking;
 use lf_proto::owner::OwnerSecret;
-use lf_proto::pulse::{PULSE_MINUTES_MAX, Pulse, PulseStart};
+use lf_proto::pulse::{PULSE_MINUTES_MAX, Pulse, PulseError, PulseStart, PulseToken};
 use lf_proto::record::{RecordBuilder, RecordType, UnworkedRecord};
 use lf_proto::selector::{SelectorKey, SelectorName};
 use lf_proto::work::{Progress, Search, Table, Work};
@@ -151,10 +151,16 @@ impl Node {
             _ => return Ok(Pulsed::SpanExceeded),
         };
         let (names, ordinals): (Vec<&[u8]>, Vec<u64>) = request.selectors.iter().copied().unzip();
-        let pulse = PulseStart::new(&names, &ordinals, row.timestamp, &request.owner.private_hash())
-            .and_then(|start| start.pulse_at(minutes))
-            .map_err(|e| Failure::bad_request("ErrInvalidParameter", e.to_string()))?;
-        let accepted = self.accept_pulse(pulse, PULSE_MINUTES_MAX)?;
+        let bad = |e: PulseError| Failure::bad_request("ErrInvalidParameter", e.to_string());
+        let start =
+            PulseStart::new(&names, &ordinals, row.timestamp, &request.owner.private_hash()).map_err(bad)?;
+        let pulse = match self.inner.pulse_chains.get(&start, PulseToken(row.pulse_token)) {
+            Ok(chain) => chain.pulse_at(minutes),
+            // The record was made by other means. Nobody will accept it, but it was asked for.
+            Err(_) => start.pulse_at(minutes),
+        };
+        let pulse = pulse.map_err(bad)?;
+        let accepted = self.pulses(&[pulse], &mut { u64::MAX })? == [true];
         Ok(Pulsed::Made { pulse, accepted })
     }
 

@@ -1,6 +1,7 @@
 //! Taking records and pulses in.
 
-use std::sync::PoisonError;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{MutexGuard, PoisonError};
 
 use lf_proto::api::Made;
 use lf_proto::pulse::Pulse;
@@ -8,10 +9,17 @@ use lf_proto::record::Record;
 use lf_store::{Answer, Put, PutOutcome, StoreError};
 
 use super::{Node, Tally, now};
+use crate::core::Rules;
 use crate::core::accept::{self, Refusal, Verified};
-use crate::core::{Rules, pulse};
+use crate::core::pulse::{AcceptedPulse, KnownPulses, PulseBatch};
 use crate::failure::Failure;
 use crate::verifier::Lane;
+
+/// Pulses that are checked together.
+const PULSE_BATCH: usize = 4_096;
+
+/// Pulses on their way to the disk, with their places among those asked about; and the store's answer to come.
+type StoringPulses = (Vec<(usize, AcceptedPulse)>, Receiver<Result<Answer, StoreError>>);
 
 impl Node {
     /// Accepts one record; durable when this returns. One that is stored already is a success.
@@ -32,28 +40,84 @@ impl Node {
         Ok(record)
     }
 
-    /// Accepts a pulse if it is news. `steps_max` bounds what checking it may cost, in hash steps of about 15 ns.
+    /// Accepts a pulse if it is news. `steps` pays for what checking it costs beyond the usual, as with
+    /// [`Self::pulses`].
     ///
     /// # Errors
     /// The pulse cannot be stored now. Junk is no error: it is not accepted.
-    pub fn pulse(&self, bytes: &[u8], steps_max: u32) -> Result<Made, Failure> {
+    pub fn pulse(&self, bytes: &[u8], steps: &mut u64) -> Result<Made, Failure> {
         let parsed = Pulse::from_bytes(bytes).ok();
         let accepted = match parsed {
-            Some(pulse) => self.accept_pulse(pulse, steps_max)?,
-            None => false,
+            Some(pulse) => self.pulses(&[pulse], steps)? == [true],
+            None => {
+                Tally::add(&self.inner.tally.pulses_refused);
+                false
+            }
         };
-        let tally = &self.inner.tally;
-        Tally::add(if accepted { &tally.pulses_accepted } else { &tally.pulses_refused });
         Ok(Made { record: None, pulse: parsed.map(|p| base64_of(&p)).unwrap_or_default(), accepted })
     }
 
-    pub(super) fn accept_pulse(&self, pulse: Pulse, steps_max: u32) -> Result<bool, Failure> {
+    /// Accepts those of many pulses that are news: one answer each; durable when this returns. `steps` are hash steps
+    /// of about 2 to 15 ns, the sender's allowance: a pulse some minutes after what is known of its record costs
+    /// nothing, and what is left of the steps decides how far others are followed.
+    ///
+    /// # Errors
+    /// Pulses cannot be checked or stored now; some may have been.
+    pub fn pulses(&self, pulses: &[Pulse], steps: &mut u64) -> Result<Vec<bool>, Failure> {
+        let mut news = vec![false; pulses.len()];
+        let mut storing = Vec::new();
         let parameters = self.inner.reader.parameters();
-        let found =
-            pulse::check(pulse, &self.inner.reader.view(), &self.rules(&parameters), now(), steps_max)?;
-        let Some(found) = found else { return Ok(false) };
-        let answer = self.submit(Vec::new(), vec![(found.token, found.pulse)])?;
-        Ok(answer.pulses.first().copied().unwrap_or(false))
+        let rules = self.rules(&parameters);
+        for (chunk, first) in pulses.chunks(PULSE_BATCH).zip((0..).step_by(PULSE_BATCH)) {
+            let mut batch = PulseBatch::new(chunk, &rules, now());
+            self.near(&mut batch, &rules, steps)?;
+            storing.extend(self.store_pulses(first, &mut batch));
+            if batch.has_far() {
+                let _turn = self.inner.slow_pulses.lock().unwrap_or_else(PoisonError::into_inner);
+                while batch.far(steps) {
+                    self.near(&mut batch, &rules, steps)?;
+                }
+                storing.extend(self.store_pulses(first, &mut batch));
+            }
+        }
+        for (accepted, answer) in storing {
+            let stored = self.settle(answer.recv().unwrap_or(Err(StoreError::Closed)))?.pulses;
+            let stored = accepted.into_iter().zip(stored).filter(|(_, stored)| *stored).map(|(a, _)| a);
+            let (indexes, stored): (Vec<usize>, Vec<AcceptedPulse>) = stored.unzip();
+            indexes.into_iter().for_each(|index| news[index] = true);
+            self.known_pulses().note(&stored);
+        }
+        let accepted = news.iter().filter(|news| **news).count();
+        Tally::add_many(&self.inner.tally.pulses_accepted, accepted);
+        Tally::add_many(&self.inner.tally.pulses_refused, news.len() - accepted);
+        Ok(news)
+    }
+
+    fn known_pulses(&self) -> MutexGuard<'_, KnownPulses> {
+        self.inner.known_pulses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn near(&self, batch: &mut PulseBatch, rules: &Rules<'_>, steps: &mut u64) -> Result<(), Failure> {
+        let mut known = self.known_pulses();
+        // Taken under the lock, so that no view is older than one before.
+        let view = self.inner.reader.view();
+        Ok(batch.near(&mut known, &view, rules, steps).inspect_err(|_| known.clear())?)
+    }
+
+    /// Queues what a batch has accepted so far; its indexes are counted from `first`.
+    fn store_pulses(&self, first: usize, batch: &mut PulseBatch) -> Option<StoringPulses> {
+        let mut accepted = batch.take_accepted();
+        if accepted.is_empty() {
+            return None;
+        }
+        accepted.iter_mut().for_each(|(index, _)| *index += first);
+        let pulses = accepted.iter().map(|(_, a)| (a.token, a.pulse)).collect();
+        let (sender, receiver) = sync_channel(1);
+        self.inner.writer.submit(Vec::new(), pulses, move |answer| {
+            // Nobody waits any more only if another part failed.
+            let _ = sender.send(answer);
+        });
+        Some((accepted, receiver))
     }
 
     /// All checks of a record, in order of cost.
@@ -66,15 +130,11 @@ impl Node {
 
     /// Stores checked records and waits until they are durable.
     pub(super) fn store(&self, verified: Vec<Verified>) -> Result<Answer, Failure> {
-        self.submit(verified.into_iter().map(Put::from).collect(), Vec::new())
+        self.settle(self.inner.writer.put(verified.into_iter().map(Put::from).collect(), Vec::new()))
     }
 
-    fn submit(&self, puts: Vec<Put>, pulses: Vec<(u64, Pulse)>) -> Result<Answer, Failure> {
-        self.note(self.inner.writer.put(puts, pulses))
-    }
-
-    /// Counts what became of a batch, and remembers why nothing can be written.
-    pub(super) fn note(&self, answer: Result<Answer, StoreError>) -> Result<Answer, Failure> {
+    /// Counts what became of records, and keeps in mind whether the store takes anything.
+    pub(super) fn settle(&self, answer: Result<Answer, StoreError>) -> Result<Answer, Failure> {
         let tally = &self.inner.tally;
         let mut read_only = self.inner.read_only.lock().unwrap_or_else(PoisonError::into_inner);
         match &answer {

@@ -121,11 +121,13 @@ impl Model {
         true
     }
 
-    pub fn pulse(&mut self, token: u64, pulse: &Pulse) {
-        let known = self.pulses.entry(token).or_insert(*pulse);
-        if pulse.minutes() > known.minutes() {
-            *known = *pulse;
+    /// Whether it is news.
+    pub fn pulse(&mut self, token: u64, pulse: &Pulse) -> bool {
+        let news = self.pulses.get(&token).is_none_or(|known| pulse.minutes() > known.minutes());
+        if news {
+            self.pulses.insert(token, *pulse);
         }
+        news
     }
 
     fn has_all_links(&self, hash: &Hash) -> bool {
@@ -333,7 +335,8 @@ pub fn look(reader: &StoreReader, puts: &[&Put], tokens: &[u64]) -> Seen {
         assert_eq!(all.count(), count);
         assert_eq!(view.by_selector(position, &SelectorKey([255; 32]), &SelectorKey([0; 32])).count(), 0);
     }
-    seen.tokens = view.tokens_between(0, u64::MAX, usize::MAX).unwrap().into_iter().collect();
+    let tokens_seen = view.tokens_between(0, u64::MAX, usize::MAX).unwrap();
+    seen.tokens = tokens_seen.into_iter().map(|(_, token)| token).collect();
     for record_type in 1..16 {
         let found: BTreeSet<Hash> = view.of_type(record_type).unwrap().into_iter().map(hash_of).collect();
         if !found.is_empty() {
