@@ -68,9 +68,12 @@ impl Txn {
         self.changes.len() + self.ordered.len()
     }
 
+    /// All changes, in the order of their keys: the engine finds the place of each beside that of the one before.
     pub(crate) fn into_changes(self) -> Vec<Change> {
         drop(self.snapshot);
-        self.changes.into_iter().chain(self.ordered).collect()
+        let mut changes: Vec<Change> = self.changes.into_iter().chain(self.ordered).collect();
+        changes.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        changes
     }
 }
 
