@@ -321,6 +321,10 @@ impl Engine for DiskEngine {
     }
 
     fn persist(&self) -> Result<(), EngineError> {
+        // As tables, so that the next start need not take them in again from the journals.
+        for keyspace in self.keyspaces.all() {
+            keyspace.rotate_memtable_and_wait()?;
+        }
         Ok(self.database.persist(PersistMode::SyncAll)?)
     }
 
