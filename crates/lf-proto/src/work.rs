@@ -9,11 +9,14 @@ mod collisions;
 mod hash;
 mod lanes;
 mod md5x;
+mod path;
 mod proof;
 mod search;
+mod simd;
 mod table;
 
 pub use hash::{Frankenhash, Outline};
+pub use path::Path;
 pub use proof::{COLLIDER_END, TablePasses, Work, WorkError, verify};
 pub use search::{Progress, Search, Worker};
 pub use table::{TABLE_BYTES, TABLE_CRC32, Table};

@@ -6,49 +6,52 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::COLLIDER_END;
+use super::{
+    COLLIDER_END,
+    simd::{Words, prefetch},
+};
 
 /// Entries a bucket: one cache line.
 const WAYS: usize = 8;
 
 /// Entry: 40-bit collider below, 24-bit tag above; 0 is empty (collider 0 with tag 0 is never found again).
-#[repr(align(64))]
-struct Bucket([AtomicU64; WAYS]);
+type Bucket = [AtomicU64; WAYS];
 
 /// The size of a bucket in bytes.
 pub(super) const BUCKET_BYTES: usize = size_of::<Bucket>();
 
 /// Buckets of colliders by residue.
-pub(super) struct Collisions(Vec<Bucket>);
+pub(super) struct Collisions(Words);
 
 impl Collisions {
     /// A table of at most so many bytes, but one bucket at least.
     pub(super) fn new(bytes_max: usize) -> Self {
-        let buckets = (bytes_max / BUCKET_BYTES).max(1);
-        Self((0..buckets).map(|_| Bucket(std::array::from_fn(|_| AtomicU64::new(0)))).collect())
+        Self(Words::zeroed((bytes_max / BUCKET_BYTES).max(1) * WAYS))
     }
 
     /// How many colliders it holds at most.
     pub(super) fn entries_max(&self) -> usize {
-        self.0.len() * WAYS
+        self.0.words().len()
     }
 
+    #[inline(always)]
     fn bucket(&self, residue: u64) -> &Bucket {
+        let (buckets, _) = self.0.words().as_chunks();
         // Multiplicative hashing spreads any range of residues over all buckets.
         let mixed = residue.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        &self.0[((u128::from(mixed) * self.0.len() as u128) >> 64) as usize]
+        &buckets[((u128::from(mixed) * buckets.len() as u128) >> 64) as usize]
     }
 
-    /// Reads a residue's bucket only to have it in the cache when [`Self::exchange`] comes for it.
+    /// Has a residue's bucket brought into the cache for when [`Self::exchange`] comes for it.
     #[inline(always)]
-    pub(super) fn touch(&self, residue: u64) -> u64 {
-        self.bucket(residue).0[0].load(Relaxed)
+    pub(super) fn prefetch(&self, residue: u64) {
+        prefetch(self.bucket(residue));
     }
 
     /// Looks for other colliders of this residue, then remembers the given one. Returns a likely partner.
     #[inline(always)]
     pub(super) fn exchange(&self, residue: u64, collider: u64) -> Option<u64> {
-        let bucket = &self.bucket(residue).0;
+        let bucket = self.bucket(residue);
         let entry = residue << 40 | collider;
         // No early exit: reading all eight costs less than guessing where to stop.
         let (mut free, mut partner) = (None, None);

@@ -13,24 +13,11 @@ use sha2::{Digest, Sha512};
 
 use super::{Table, table::select};
 
-/// The two ciphers of a work input: E0 and E1.
-#[derive(Clone)]
-pub(super) struct Ciphers(pub(super) [Aes256Enc; 2]);
-
-impl Ciphers {
-    /// The ciphers of a work input (a record's work hash; any bytes will do).
-    pub(super) fn new(work_input: &[u8]) -> Self {
-        let mut keys = [[0; 32]; 2];
-        keys.as_flattened_mut().copy_from_slice(&Sha512::digest(work_input));
-        Self(keys.map(|key| Aes256Enc::new(&key.into())))
-    }
-
-    /// t = E_which(t).
-    fn encrypt(&self, which: usize, t: &mut [u8; 16]) {
-        let mut block = Block::from(*t);
-        self.0[which & 1].encrypt_block(&mut block);
-        *t = block.0;
-    }
+/// The keys of the two ciphers E0 and E1 of a work input (a record's work hash; any bytes will do).
+pub(super) fn keys(work_input: &[u8]) -> [[u8; 32]; 2] {
+    let mut keys = [[0; 32]; 2];
+    keys.as_flattened_mut().copy_from_slice(&Sha512::digest(work_input));
+    keys
 }
 
 /// How the walk of one hash runs: what it costs to compute.
@@ -52,17 +39,14 @@ enum Absorb<'a> {
 #[derive(Clone)]
 pub struct Frankenhash<'t> {
     table: &'t Table,
-    ciphers: Ciphers,
+    /// E0 and E1.
+    ciphers: [Aes256Enc; 2],
 }
 
 impl<'t> Frankenhash<'t> {
     /// The hash for a work input (a record's 48-byte work hash).
     pub fn new(table: &'t Table, work_input: &[u8]) -> Self {
-        Self { table, ciphers: Ciphers::new(work_input) }
-    }
-
-    pub(super) fn ciphers(&self) -> &Ciphers {
-        &self.ciphers
+        Self { table, ciphers: keys(work_input).map(|key| Aes256Enc::new(&key.into())) }
     }
 
     /// What computing F(x) takes, found without computing it: some microseconds for any x.
@@ -90,7 +74,11 @@ impl<'t> Frankenhash<'t> {
 
     /// Walks through the hash, hands over all that the MD5 absorbs and returns the number of rounds.
     fn walk(&self, x: &[u8; 16], mut absorb: impl FnMut(Absorb<'_>)) -> u32 {
-        let cipher = |which: usize, t: &mut [u8; 16]| self.ciphers.encrypt(which, t);
+        let cipher = |which: usize, t: &mut [u8; 16]| {
+            let mut block = Block::from(*t);
+            self.ciphers[which & 1].encrypt_block(&mut block);
+            *t = block.0;
+        };
         let sequence = |which: &[usize], t: &mut [u8; 16]| which.iter().for_each(|w| cipher(*w, t));
         let mut t = *x;
         sequence(&[0, 1], &mut t);

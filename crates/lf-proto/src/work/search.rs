@@ -10,18 +10,22 @@ use std::sync::{
 };
 
 use super::{
-    COLLIDER_END, Frankenhash, Table, TablePasses, Work, WorkError,
+    COLLIDER_END, Frankenhash, Path, Table, TablePasses, Work, WorkError,
     collisions::{BUCKET_BYTES, Collisions},
-    lanes::{CANDIDATES, Lanes},
+    hash::keys,
+    lanes::{Engine, engine},
     proof::{modulus, verify_with},
 };
 
-/// Workers take the collider space in portions of so many batches of candidates.
-const PORTION: u64 = 1024 * CANDIDATES;
+/// Workers take the collider space in portions of so many.
+const PORTION: u64 = 1 << 20;
 const PORTIONS: u64 = COLLIDER_END / PORTION;
 
-/// Batches a step: some thousand hashes, about a millisecond.
-const STEP_BATCHES: usize = 8;
+/// Batches a step: some thousand hashes, less than a millisecond.
+const STEP_BATCHES: usize = 16;
+
+/// Results that wait for their buckets to come into the cache: a power of two.
+const PENDING: usize = 64;
 
 /// What a worker's step brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +40,10 @@ pub enum Progress {
 pub struct Search<'t> {
     hash: Frankenhash<'t>,
     table: &'t Table,
+    keys: [[u8; 32]; 2],
+    path: Path,
     difficulty: u32,
-    modulus: u64,
+    modulus: Modulus,
     collisions: Collisions,
     seed: u64,
     portions_taken: AtomicU64,
@@ -70,8 +76,10 @@ impl<'t> Search<'t> {
         Ok(Self {
             hash: Frankenhash::new(table, work_input),
             table,
+            keys: keys(work_input),
+            path: Path::best(),
             difficulty,
-            modulus,
+            modulus: Modulus::new(modulus),
             collisions: Collisions::new(bytes_wanted.min(memory_bytes_max).max(BUCKET_BYTES)),
             seed: seed % PORTIONS,
             portions_taken: AtomicU64::new(0),
@@ -80,9 +88,14 @@ impl<'t> Search<'t> {
         })
     }
 
-    /// A worker for one thread, with about 220 KB of its own.
+    /// The same search on a certain path instead of the best: to compare them.
+    pub fn on_path(self, path: Path) -> Self {
+        Self { path, ..self }
+    }
+
+    /// A worker for one thread, with about 32 KB of its own.
     pub fn worker(&self) -> Worker<'_, 't> {
-        Worker { search: self, lanes: Lanes::new(self.hash.ciphers().clone()), next: 0, end: 0 }
+        Worker { search: self, lanes: engine(self.path, &self.keys), pending: [(0, 0); PENDING], at: 0 }
     }
 
     /// How many hashes such a search takes on average, with the memory it has.
@@ -90,13 +103,23 @@ impl<'t> Search<'t> {
     /// The number is random: one search in 23 takes twice as many, one in 1200 three times.
     pub fn expected_hashes(&self) -> u64 {
         // Until its table is full a search advances like any birthday search, then at a constant rate.
-        let (modulus, entries) = (self.modulus as f64, self.collisions.entries_max() as f64);
+        let (modulus, entries) = (self.modulus.of as f64, self.collisions.entries_max() as f64);
         let lasts = |hashes: f64| (-hashes * hashes / (2.0 * modulus)).exp();
         const SLICES: u32 = 256;
         let end = entries.min(8.0 * modulus.sqrt());
         let width = end / f64::from(SLICES);
         let filling: f64 = (0..SLICES).map(|i| lasts((f64::from(i) + 0.5) * width) * width).sum();
         (filling + lasts(end) * modulus / end) as u64
+    }
+
+    /// Ends the search if these collide.
+    #[cold]
+    fn try_pair(&self, a: u64, b: u64) {
+        let work = Work::new([a, b], self.difficulty);
+        if verify_with(&self.hash, &work, TablePasses::NONE).is_ok() {
+            // Another worker may have been first; one proof is enough.
+            let _ = self.found.set(work);
+        }
     }
 
     /// How many hashes all workers have done so far.
@@ -120,17 +143,39 @@ fn birthday(modulus: u64) -> f64 {
     (std::f64::consts::FRAC_PI_2 * modulus as f64).sqrt()
 }
 
+/// A modulus and what makes reducing by it cheap.
+#[derive(Clone, Copy)]
+struct Modulus {
+    of: u64,
+    /// ⌊2⁶⁴ / of⌋
+    inverse: u64,
+}
+
+impl Modulus {
+    fn new(of: u64) -> Self {
+        Self { of, inverse: ((1 << 64) / u128::from(of)) as u64 }
+    }
+
+    #[inline(always)]
+    fn reduce(self, value: u64) -> u64 {
+        // The estimated quotient is at most 1 too small.
+        let quotient = ((u128::from(value) * u128::from(self.inverse)) >> 64) as u64;
+        let rest = value.wrapping_sub(quotient.wrapping_mul(self.of));
+        if rest >= self.of { rest - self.of } else { rest }
+    }
+}
+
 /// One thread's part in a [`Search`].
 pub struct Worker<'s, 't> {
     search: &'s Search<'t>,
-    lanes: Lanes,
-    /// The rest of the portion of the collider space that it took.
-    next: u64,
-    end: u64,
+    lanes: Box<dyn Engine>,
+    /// Residues and colliders of the latest hashes, around a ring; collider 0 is none.
+    pending: [(u64, u64); PENDING],
+    at: usize,
 }
 
 impl Worker<'_, '_> {
-    /// Does some thousand hashes (milliseconds), unless the search is over already.
+    /// Does some thousand hashes (less than a millisecond), unless the search is over already.
     pub fn step(&mut self) -> Progress {
         for _ in 0..STEP_BATCHES {
             if let Some(work) = self.search.found() {
@@ -142,32 +187,32 @@ impl Worker<'_, '_> {
     }
 
     fn batch(&mut self) {
-        let Self { search, lanes, next, end } = self;
-        let candidates = || {
-            if *next == *end {
-                // When the whole space was searched it begins anew: with a small table other pairs meet then.
-                let taken = search.portions_taken.fetch_add(1, Relaxed);
-                *next = search.seed.wrapping_add(taken) % PORTIONS * PORTION;
-                *end = *next + PORTION;
-            }
-            *next += CANDIDATES;
-            *next - CANDIDATES
+        let Self { search, lanes, pending, at } = self;
+        let mut portion = || {
+            // When the whole space was searched it begins anew: with a small table other pairs meet then.
+            let taken = search.portions_taken.fetch_add(1, Relaxed);
+            let begin = search.seed.wrapping_add(taken) % PORTIONS * PORTION;
+            (begin, begin + PORTION)
         };
-        lanes.batch(search.table, candidates, |results| {
-            search.hashes_done.fetch_add(results.len() as u64, Relaxed);
-            let residues = results.iter().map(|(collider, value)| (value % search.modulus, *collider));
-            let touched = residues.clone().fold(0, |a, (residue, _)| a ^ search.collisions.touch(residue));
-            std::hint::black_box(touched);
-            for (residue, collider) in residues {
+        let mut hashes = 0;
+        let mut found = |results: &[(u64, u64)]| {
+            hashes += results.len() as u64;
+            for (collider, value) in results {
+                let residue = search.modulus.reduce(*value);
+                search.collisions.prefetch(residue);
+                let (residue, collider) =
+                    std::mem::replace(&mut pending[*at % PENDING], (residue, *collider));
+                *at += 1;
+                if collider == 0 {
+                    continue;
+                }
                 if let Some(partner) = search.collisions.exchange(residue, collider) {
-                    let work = Work::new([partner, collider], search.difficulty);
-                    if verify_with(&search.hash, &work, TablePasses::NONE).is_ok() {
-                        // Another worker may have been first; one proof is enough.
-                        let _ = search.found.set(work);
-                    }
+                    search.try_pair(partner, collider);
                 }
             }
-        });
+        };
+        lanes.batch(search.table, &mut portion, &mut found);
+        search.hashes_done.fetch_add(hashes, Relaxed);
     }
 }
 

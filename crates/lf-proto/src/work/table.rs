@@ -8,11 +8,12 @@
 
 use std::sync::OnceLock;
 
-use aes::{
-    Aes256Enc, Block,
-    cipher::{BlockCipherEncrypt, KeyInit},
-};
 use memmap2::MmapMut;
+
+use super::{
+    path::{OnPath, Path, with_path},
+    simd::{GROUP, Group, Job, Simd},
+};
 
 mod constants;
 use constants::{FEEDBACK, KEYS};
@@ -27,10 +28,8 @@ pub const TABLE_CRC32: u32 = 0xf25f_8b7d;
 const TEXT: &[u8; 30] = b"My hovercraft is full of eels!";
 
 /// Parts of the table with known feedback, filled side by side.
-const CHUNKS: usize = 8;
+const CHUNKS: usize = GROUP / 2;
 const CHUNK_BYTES: usize = TABLE_BYTES / CHUNKS;
-/// Two passes of one stage, in every chunk.
-const CHAINS: usize = 2 * CHUNKS;
 
 /// The table T: 128 MiB of memory, the same for all networks and inputs.
 pub struct Table(Memory);
@@ -87,9 +86,16 @@ impl Table {
     /// If the result has another CRC-32 than the definition's: a bug or broken hardware, after which no work
     /// could be judged.
     pub fn generate() -> Self {
+        Self::generate_on(Path::best())
+    }
+
+    /// [`Self::generate`] on a certain path.
+    ///
+    /// # Panics
+    /// As [`Self::generate`].
+    pub fn generate_on(path: Path) -> Self {
         let mut memory = Memory::zeroed();
-        fill(memory.bytes_mut());
-        let crc32 = crc32fast::hash(memory.bytes());
+        let crc32 = with_path(path, Fill(memory.bytes_mut()));
         assert!(
             crc32 == TABLE_CRC32,
             "the generated work table has CRC-32 {crc32:08x}, not {TABLE_CRC32:08x}: a bug of ours or broken hardware"
@@ -121,37 +127,70 @@ impl std::fmt::Debug for Table {
     }
 }
 
+/// Blocks of each chunk that are made before their CRC-32 is taken, out of the first-level cache.
+const TILE: usize = 128;
+
 /// The sweep over a zeroed table.
-fn fill(bytes: &mut [u8; TABLE_BYTES]) {
-    let ciphers = KEYS.map(|[high, low]| {
-        let mut key = [0; 32];
-        key[..16].copy_from_slice(&high.to_be_bytes());
-        key[16..].copy_from_slice(&low.to_be_bytes());
-        Aes256Enc::new(&key.into())
-    });
-    let mut feedback: [[Block; CHAINS]; 4] = std::array::from_fn(|stage| {
-        std::array::from_fn(|i| Block::from(FEEDBACK[i / 2][2 * stage + i % 2].to_be_bytes()))
-    });
-    bytes[..TEXT.len()].copy_from_slice(TEXT);
-    for at in (0..CHUNK_BYTES).step_by(16) {
-        for (cipher, blocks) in ciphers.iter().zip(&mut feedback) {
-            cipher.encrypt_blocks(blocks);
-        }
-        for chunk in 0..CHUNKS {
-            let from = chunk * CHUNK_BYTES + at;
-            let place = &mut bytes[from..from + 16];
-            let mut value =
-                if from < 32 { u128::from_le_bytes(std::array::from_fn(|i| place[i])) } else { 0 };
-            // CFB: a pass's ciphertext is its input xor the encrypted feedback; it is the next pass's input.
-            for blocks in &mut feedback {
-                for pass in 0..2 {
-                    let block = &mut blocks[2 * chunk + pass];
-                    value ^= u128::from_le_bytes(block.0);
-                    block.0 = value.to_le_bytes();
+struct Fill<'a>(&'a mut [u8; TABLE_BYTES]);
+
+impl OnPath for Fill<'_> {
+    type Output = u32;
+    fn run<S: Simd>(self, simd: S) -> u32 {
+        simd.run(self)
+    }
+}
+
+impl<S: Simd> Job<S> for Fill<'_> {
+    /// The table's CRC-32.
+    type Output = u32;
+
+    #[inline(always)]
+    fn run(self, simd: S) -> u32 {
+        let bytes = self.0;
+        let keys = KEYS.map(|[high, low]| {
+            let mut key = [0; 32];
+            key[..16].copy_from_slice(&high.to_be_bytes());
+            key[16..].copy_from_slice(&low.to_be_bytes());
+            simd.key(&key)
+        });
+        // Of each stage: two passes in every chunk, side by side.
+        let mut feedback: [Group; 4] = std::array::from_fn(|stage| {
+            Group(std::array::from_fn(|i| FEEDBACK[i / 2][2 * stage + i % 2].swap_bytes()))
+        });
+        let mut crcs: [_; CHUNKS] = std::array::from_fn(|_| crc32fast::Hasher::new());
+        bytes[..TEXT.len()].copy_from_slice(TEXT);
+        for tile in (0..CHUNK_BYTES).step_by(16 * TILE) {
+            for at in (tile..tile + 16 * TILE).step_by(16) {
+                for (key, group) in keys.iter().zip(&mut feedback) {
+                    simd.encrypt(key, group);
+                }
+                for chunk in 0..CHUNKS {
+                    let from = chunk * CHUNK_BYTES + at;
+                    let place = &mut bytes[from..from + 16];
+                    let mut value =
+                        if from < 32 { u128::from_le_bytes(std::array::from_fn(|i| place[i])) } else { 0 };
+                    // CFB: a pass's ciphertext is its input xor the encrypted feedback; it is the next pass's
+                    // input.
+                    for group in &mut feedback {
+                        for pass in 0..2 {
+                            let block = &mut group.0[2 * chunk + pass];
+                            value ^= *block;
+                            *block = value;
+                        }
+                    }
+                    place.copy_from_slice(&value.to_le_bytes());
                 }
             }
-            place.copy_from_slice(&value.to_le_bytes());
+            for (chunk, crc) in crcs.iter_mut().enumerate() {
+                let from = chunk * CHUNK_BYTES + tile;
+                crc.update(&bytes[from..from + 16 * TILE]);
+            }
         }
+        let crc = crcs.into_iter().reduce(|mut crc, next| {
+            crc.combine(&next);
+            crc
+        });
+        crc.map_or(0, crc32fast::Hasher::finalize)
     }
 }
 
@@ -159,9 +198,22 @@ fn fill(bytes: &mut [u8; TABLE_BYTES]) {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use aes::{
+        Aes256Enc,
+        cipher::{BlockCipherEncrypt, KeyInit},
+    };
     use sha2::{Digest, Sha512};
 
     use super::*;
+
+    #[test]
+    fn all_paths_make_the_same_table() {
+        for path in Path::all() {
+            // The CRC-32 is checked; the bytes are too, for it was taken on the way.
+            let table = Table::generate_on(path);
+            assert_eq!(crc32fast::hash(table.as_bytes()), TABLE_CRC32, "{}", path.name());
+        }
+    }
 
     /// The definition, word for word; asserts each constant where the definition produces it.
     #[test]
