@@ -13,7 +13,7 @@ use lf_proto::genesis::{GenesisParameters, plain_value};
 use lf_proto::hash::Hash;
 use lf_proto::owner::OwnerPublic;
 use lf_proto::record::{DecodeError, Record, RecordError, RecordStream, RecordType, verify_all};
-use lf_proto::work::{self, Table, TablePasses};
+use lf_proto::work::{self, Table, TablePasses, Work};
 
 use crate::Workers;
 
@@ -237,21 +237,29 @@ impl Check {
 fn judge(items: &[Item], parameters: &GenesisParameters) -> Vec<Judged> {
     let records: Vec<&Record> = items.iter().map(|item| &item.record).collect();
     let verdicts = verify_all(&records, parameters.strict_signatures);
-    let judged = |(record, verdict): (&Record, Result<_, RecordError>)| match verdict {
-        Err(e) => Judged::Bad(e.to_string()),
-        Ok(_) => judge_work(record, parameters),
+    let worked = |(record, verdict): (&&Record, &Result<_, _>)| {
+        verdict.as_ref().ok().and(record.work()).map(|work| (*record.work_hash(), *work))
     };
-    records.into_iter().zip(verdicts).map(judged).collect()
-}
-
-fn judge_work(record: &Record, parameters: &GenesisParameters) -> Judged {
-    let Some(work) = record.work() else { return Judged::Unworked };
-    if let Err(e) = work::verify(Table::shared(), record.work_hash(), work, TablePasses::ALL) {
-        return Judged::Bad(e.to_string());
-    }
-    let factor = u32::try_from(parameters.work_factor()).unwrap_or(u32::MAX);
-    let required = work::required_difficulty(record.billable_bytes(), factor);
-    if work.difficulty() >= required { Judged::Worked } else { Judged::Unworked }
+    let inputs: Vec<Option<([u8; 48], Work)>> = records.iter().zip(&verdicts).map(worked).collect();
+    let proofs: Vec<(&[u8; 48], Work)> =
+        inputs.iter().flatten().map(|(input, work)| (input, *work)).collect();
+    let mut works = work::verify_batch(Table::shared(), &proofs, TablePasses::ALL).into_iter();
+    let judged = |((record, verdict), input): ((&Record, Result<_, RecordError>), &Option<_>)| {
+        if let Err(e) = verdict {
+            return Judged::Bad(e.to_string());
+        }
+        match input.as_ref().and_then(|_| works.next()) {
+            None => Judged::Unworked,
+            Some(Err(e)) => Judged::Bad(e.to_string()),
+            Some(Ok(())) => {
+                let factor = u32::try_from(parameters.work_factor()).unwrap_or(u32::MAX);
+                let required = work::required_difficulty(record.billable_bytes(), factor);
+                let claimed = record.work().map_or(0, Work::difficulty);
+                if claimed >= required { Judged::Worked } else { Judged::Unworked }
+            }
+        }
+    };
+    records.into_iter().zip(verdicts).zip(&inputs).map(judged).collect()
 }
 
 /// Where and why a file cannot be read any further.

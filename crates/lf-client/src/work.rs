@@ -4,12 +4,15 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use lf_proto::work::{Progress, Search, Table, Work};
+use lf_proto::work::{self, Progress, Search, Table, Work};
 
 use crate::{ClientError, secrets};
 
 /// The collision table is not allowed to take more, in bytes.
 const MEMORY_BYTES_MAX: usize = 512 << 20;
+
+/// The collision table while speed is measured, in bytes.
+const MEASURE_BYTES: usize = 64 << 20;
 
 /// How often progress is reported.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
@@ -55,7 +58,31 @@ impl Default for Workers {
 }
 
 impl Workers {
-    /// Searches for a proof. `progress` is called about ten times a second, and stops the search by returning false.
+    /// How many hashes a search takes on average here, see [`lf_proto::work::expected_hashes`].
+    pub fn expected_hashes(difficulty: u32) -> u64 {
+        work::expected_hashes(difficulty, MEMORY_BYTES_MAX)
+    }
+
+    /// Measures for so long how many hashes a second these workers do. Makes the table first, if it is not there.
+    pub fn measure(&self, duration: Duration) -> f64 {
+        // The highest difficulty, but memory as for small records.
+        let Ok(search) = Search::new(Table::shared(), b"measure", u32::MAX, MEASURE_BYTES, 0) else {
+            return 0.0;
+        };
+        let begun = Instant::now();
+        std::thread::scope(|scope| {
+            for _ in 0..self.threads.get() {
+                scope.spawn(|| {
+                    let mut worker = search.worker();
+                    while begun.elapsed() < duration && worker.step() == Progress::Searching {}
+                });
+            }
+        });
+        search.hashes_done() as f64 / begun.elapsed().as_secs_f64().max(1e-9)
+    }
+
+    /// Searches for a proof. `progress` is called about ten times a second and at the end, and stops the search by
+    /// returning false.
     ///
     /// # Errors
     /// [`ClientError::Cancelled`], or no random numbers.
@@ -86,14 +113,15 @@ impl Workers {
                 });
             }
             loop {
-                if let Some(work) = search.found() {
-                    return Ok(work);
-                }
+                let found = search.found();
                 let wanted = progress(WorkProgress {
                     hashes_done: search.hashes_done(),
                     hashes_expected: search.expected_hashes(),
                     elapsed: begun.elapsed(),
                 });
+                if let Some(work) = found {
+                    return Ok(work);
+                }
                 if !wanted {
                     stop.store(true, Relaxed);
                     return Err(ClientError::Cancelled);
@@ -118,6 +146,12 @@ mod tests {
         assert_eq!(verify(Table::shared(), &[1; 48], &work, TablePasses::NONE), Ok(()));
         let stopped = Workers::default().search(&[1; 48], 0x0f7b_0000, &mut |_| false);
         assert!(matches!(stopped, Err(ClientError::Cancelled)));
+    }
+
+    #[test]
+    fn speed_is_measured() {
+        assert!(Workers::default().measure(Duration::from_millis(20)) > 1000.0);
+        assert!(Workers::expected_hashes(2000) > Workers::expected_hashes(1000));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use lf_proto::genesis::{Genesis, GenesisParameters};
 use lf_proto::owner::OwnerPublic;
 use lf_proto::pulse::PulseChains;
 use lf_proto::record::Record;
-use lf_proto::work::{self, Table, TablePasses, Work};
+use lf_proto::work::{self, Table, TablePasses};
 use lf_store::storage::DiskStorage;
 use lf_store::{IndexPlace, Store, StoreError, StoreOptions, StoreReader, StoreWriter, WriterThread};
 
@@ -243,9 +243,7 @@ impl NodeRules {
 impl Judge for NodeRules {
     fn judge(&self, records: Vec<Record>) -> Vec<Verdict> {
         accept::verify_all(records, &self.with(&self.reader.parameters()), |proofs| {
-            let table = Table::shared();
-            let one = |(hash, work): &(&[u8; 48], Work)| work::verify(table, *hash, work, TablePasses::NONE);
-            proofs.iter().map(one).collect()
+            work::verify_batch(Table::shared(), proofs, TablePasses::NONE)
         })
     }
 

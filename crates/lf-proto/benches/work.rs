@@ -1,4 +1,4 @@
-//! Proof of work and pulses: `cargo bench -p lf-proto --bench work`.
+//! Proof of work: `cargo bench -p lf-proto --bench work`. Searches on every path that the machine has.
 #![allow(missing_docs)]
 
 use std::{
@@ -7,9 +7,8 @@ use std::{
 };
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use lf_proto::{
-    pulse::{PULSE_MINUTES_MAX, th64_n},
-    work::{Frankenhash, Progress, Search, Table, TablePasses, cost, verify},
+use lf_proto::work::{
+    Frankenhash, Path, Progress, Search, Table, TablePasses, Work, required_difficulty, verify, verify_batch,
 };
 
 /// Bytes of a typical record, and of the table its search takes.
@@ -17,9 +16,10 @@ const RECORD_BYTES: u64 = 250;
 const MEMORY_BYTES_MAX: usize = 512 << 20;
 
 /// The time of `hashes` hashes on so many threads, in a search that does not end.
-fn search(hashes: u64, threads: usize) -> Duration {
+fn search(path: Path, hashes: u64, threads: usize) -> Duration {
     // Highest difficulty, but memory as for a typical record.
-    let search = Search::new(Table::shared(), b"bench", u32::MAX, 64 << 20, 0).expect("a difficulty");
+    let search =
+        Search::new(Table::shared(), b"bench", u32::MAX, 64 << 20, 0).expect("a difficulty").on_path(path);
     let begin = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -38,22 +38,27 @@ fn search(hashes: u64, threads: usize) -> Duration {
 fn work(c: &mut Criterion) {
     let table = Table::shared();
     let mut group = c.benchmark_group("table");
-    group.sample_size(10).bench_function("generate", |b| b.iter(Table::generate));
+    for path in Path::all() {
+        group.sample_size(10).bench_function(path.name(), |b| b.iter(|| Table::generate_on(path)));
+    }
     group.finish();
 
     let mut group = c.benchmark_group("search");
     const HASHES: u64 = 1 << 20;
     group.sample_size(10).throughput(Throughput::Elements(HASHES));
-    for threads in [1, 2] {
-        group.bench_function(format!("{threads} threads"), |b| {
-            b.iter_custom(|iterations| search(HASHES * iterations, threads));
-        });
+    for path in Path::all() {
+        for threads in [1, 2] {
+            group.bench_function(format!("{}, {threads} threads", path.name()), |b| {
+                b.iter_custom(|iterations| search(path, HASHES * iterations, threads));
+            });
+        }
     }
     group.finish();
 
     let mut group = c.benchmark_group("proof");
-    let find = |number: u64, threads: usize| {
-        let search = Search::new(table, &number.to_be_bytes(), cost(RECORD_BYTES), MEMORY_BYTES_MAX, number)
+    let find = |number: u64, threads: usize, factor: u32| {
+        let difficulty = required_difficulty(RECORD_BYTES, factor);
+        let search = Search::new(table, &number.to_be_bytes(), difficulty, MEMORY_BYTES_MAX, number)
             .expect("a difficulty");
         std::thread::scope(|scope| {
             for _ in 0..threads {
@@ -66,14 +71,17 @@ fn work(c: &mut Criterion) {
         search.found().expect("a proof")
     };
     group.sample_size(10);
-    let mut number = 0;
-    group.bench_function("find, 250 bytes, 2 threads", |b| {
-        b.iter(|| {
-            number += 1;
-            find(number, 2)
+    // Means over many records: a search has a long tail.
+    for (factor, threads) in [(1, 1), (1, 2), (16, 2)] {
+        let mut number = 0;
+        group.bench_function(format!("find, 250 bytes, factor {factor}, {threads} threads"), |b| {
+            b.iter(|| {
+                number += 1;
+                find(number, threads, factor)
+            });
         });
-    });
-    let proof = find(0, 2);
+    }
+    let proof = find(0, 2, 1);
     group.bench_function("verify one-round", |b| {
         b.iter(|| verify(table, &0u64.to_be_bytes(), black_box(&proof), TablePasses::NONE).expect("valid"));
     });
@@ -89,12 +97,29 @@ fn work(c: &mut Criterion) {
     group.finish();
 }
 
-fn pulse(c: &mut Criterion) {
-    let mut group = c.benchmark_group("th64");
-    group.sample_size(10).throughput(Throughput::Elements(u64::from(PULSE_MINUTES_MAX)));
-    group.bench_function("a year", |b| b.iter(|| th64_n(black_box(1), PULSE_MINUTES_MAX)));
+/// Proofs with colliders of any number of rounds, each of another record: nothing is in the cache, as in real life.
+fn batches(c: &mut Criterion) {
+    let table = Table::shared();
+    let mut group = c.benchmark_group("verify cold, any rounds");
+    for count in [1, 16, 64] {
+        group.sample_size(20).throughput(Throughput::Elements(count));
+        let mut n = 0u64;
+        group.bench_function(format!("batch of {count}"), |b| {
+            b.iter(|| {
+                let inputs: Vec<[u8; 48]> = (0..count)
+                    .map(|_| {
+                        n += 1;
+                        std::array::from_fn(|i| (n >> (8 * (i % 8))) as u8)
+                    })
+                    .collect();
+                let proof = |(i, input)| (input, Work::new([n * 100 + i, n * 100 + i + 1], 1000));
+                let proofs: Vec<_> = (0..).zip(&inputs).map(proof).collect();
+                black_box(verify_batch(table, &proofs, TablePasses::NONE))
+            });
+        });
+    }
     group.finish();
 }
 
-criterion_group!(benches, work, pulse);
+criterion_group!(benches, work, batches);
 criterion_main!(benches);

@@ -5,6 +5,7 @@
 //! to callers: a [`Search`] is shared by as many workers as the caller runs. `hash` defines the results;
 //! everything fast is checked against it, and a proof leaves the search only after it passed there.
 
+mod batch;
 mod collisions;
 mod hash;
 mod lanes;
@@ -15,10 +16,11 @@ mod search;
 mod simd;
 mod table;
 
+pub use batch::verify_batch;
 pub use hash::{Frankenhash, Outline};
 pub use path::Path;
 pub use proof::{COLLIDER_END, TablePasses, Work, WorkError, verify};
-pub use search::{Progress, Search, Worker};
+pub use search::{Progress, Search, Worker, expected_hashes};
 pub use table::{TABLE_BYTES, TABLE_CRC32, Table};
 
 /// The score of a record without work.

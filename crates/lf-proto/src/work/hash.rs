@@ -29,8 +29,11 @@ pub struct Outline {
     pub table_passes: u32,
 }
 
+/// Steps of a round: eight table reads with each cipher.
+pub(super) const STEPS: usize = 16;
+
 /// What the MD5 of a hash absorbs.
-enum Absorb<'a> {
+pub(super) enum Absorb<'a> {
     Block(&'a [u8; 16]),
     Table,
 }
@@ -74,53 +77,69 @@ impl<'t> Frankenhash<'t> {
 
     /// Walks through the hash, hands over all that the MD5 absorbs and returns the number of rounds.
     fn walk(&self, x: &[u8; 16], mut absorb: impl FnMut(Absorb<'_>)) -> u32 {
-        let cipher = |which: usize, t: &mut [u8; 16]| {
-            let mut block = Block::from(*t);
-            self.ciphers[which & 1].encrypt_block(&mut block);
-            *t = block.0;
-        };
-        let sequence = |which: &[usize], t: &mut [u8; 16]| which.iter().for_each(|w| cipher(*w, t));
-        let mut t = *x;
-        sequence(&[0, 1], &mut t);
-        absorb(Absorb::Block(x));
-        absorb(Absorb::Block(&t));
-        let rounds = 1 + u32::from(t[0] % 6);
+        let (mut t, rounds) = self.begin(x, &mut absorb);
         for _ in 0..rounds {
-            for which in [0, 1] {
-                for i in 0..8 {
-                    t[i] ^= select(self.table.as_bytes(), u128::from_le_bytes(t));
-                    cipher(which, &mut t);
-                }
-                absorb(Absorb::Block(&t));
-            }
-            match t[0] % 8 {
-                0 => absorb(Absorb::Block(&t)),
-                1 => [x, &t, x, &t].into_iter().for_each(|block| absorb(Absorb::Block(block))),
-                2 => sequence(&[0], &mut t),
-                3 => sequence(&[1, 0], &mut t),
-                4 if t[1] == 253 => sequence(&[0, 1, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 1, 1, 1, 0, 1, 1], &mut t),
-                4 => sequence(&[1, 0, 1, 1, 0], &mut t),
-                5 => {
-                    cipher(1, &mut t);
+            for step in 0..STEPS {
+                self.step(step, &mut t);
+                if step % 8 == 7 {
                     absorb(Absorb::Block(&t));
-                    sequence(&[0, 1, 0], &mut t);
-                    if t[0] == 3 {
-                        cipher(1, &mut t);
-                    } else {
-                        cipher(0, &mut t);
-                        absorb(Absorb::Block(&t));
-                        cipher(0, &mut t);
-                    }
                 }
-                6 => t = running_sum(t),
-                _ => t = add_quotient(u128::from_le_bytes(t)).to_le_bytes(),
             }
-            absorb(Absorb::Block(&t));
-            if takes_whole_table(&t) {
-                absorb(Absorb::Table);
-            }
+            self.end_round(x, &mut t, &mut absorb);
         }
         rounds
+    }
+
+    fn encrypt(&self, which: &[usize], t: &mut [u8; 16]) {
+        let mut block = Block::from(*t);
+        which.iter().for_each(|which| self.ciphers[which & 1].encrypt_block(&mut block));
+        *t = block.0;
+    }
+
+    /// Up to the first round: the state and the number of rounds.
+    pub(super) fn begin(&self, x: &[u8; 16], absorb: &mut impl FnMut(Absorb<'_>)) -> ([u8; 16], u32) {
+        let mut t = *x;
+        self.encrypt(&[0, 1], &mut t);
+        absorb(Absorb::Block(x));
+        absorb(Absorb::Block(&t));
+        (t, 1 + u32::from(t[0] % 6))
+    }
+
+    /// One of a round's 16 steps: a read of the table, then a cipher. The state is absorbed after the 8th and the last.
+    #[inline]
+    pub(super) fn step(&self, step: usize, t: &mut [u8; 16]) {
+        t[step % 8] ^= select(self.table.as_bytes(), u128::from_le_bytes(*t));
+        self.encrypt(&[step / 8], t);
+    }
+
+    /// The end of a round, after its steps.
+    pub(super) fn end_round(&self, x: &[u8; 16], t: &mut [u8; 16], absorb: &mut impl FnMut(Absorb<'_>)) {
+        match t[0] % 8 {
+            0 => absorb(Absorb::Block(t)),
+            1 => [x, &*t, x, &*t].into_iter().for_each(|block| absorb(Absorb::Block(block))),
+            2 => self.encrypt(&[0], t),
+            3 => self.encrypt(&[1, 0], t),
+            4 if t[1] == 253 => self.encrypt(&[0, 1, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 1, 1, 1, 0, 1, 1], t),
+            4 => self.encrypt(&[1, 0, 1, 1, 0], t),
+            5 => {
+                self.encrypt(&[1], t);
+                absorb(Absorb::Block(t));
+                self.encrypt(&[0, 1, 0], t);
+                if t[0] == 3 {
+                    self.encrypt(&[1], t);
+                } else {
+                    self.encrypt(&[0], t);
+                    absorb(Absorb::Block(t));
+                    self.encrypt(&[0], t);
+                }
+            }
+            6 => *t = running_sum(*t),
+            _ => *t = add_quotient(u128::from_le_bytes(*t)).to_le_bytes(),
+        }
+        absorb(Absorb::Block(t));
+        if takes_whole_table(t) {
+            absorb(Absorb::Table);
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 
 use super::{
     Path, Table,
-    hash::{add_quotient, running_sum, takes_whole_table},
+    hash::{STEPS, add_quotient, running_sum, takes_whole_table},
     md5x,
     path::{OnPath, with_path},
     simd::{Ahead, GROUP, Group, Job, Simd},
@@ -18,9 +18,6 @@ use super::{
 
 /// Groups that take turns: enough to hide the memory's latency, few enough for the first-level cache.
 const GROUPS: usize = 16;
-
-/// Steps of a collider: eight table reads with each cipher.
-const STEPS: usize = 16;
 
 /// Hashes begun by a batch: every group once.
 #[cfg(test)]

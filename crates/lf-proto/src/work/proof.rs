@@ -110,16 +110,18 @@ pub fn verify(table: &Table, work_input: &[u8], work: &Work, budget: TablePasses
     verify_with(&Frankenhash::new(table, work_input), work, budget)
 }
 
-/// [`verify`] with the hash at hand.
-pub(super) fn verify_with(hash: &Frankenhash<'_>, work: &Work, budget: TablePasses) -> Result<(), WorkError> {
+/// What can be said of a proof without computing anything; else its colliders.
+pub(super) fn colliders(work: &Work) -> Result<[u64; 2], WorkError> {
     if work.difficulty() == 0 {
         return Err(WorkError::DifficultyZero);
     }
     let [a, b] = work.colliders();
-    if a == b {
-        return Err(WorkError::EqualColliders);
-    }
-    let inputs = [a, b].map(Frankenhash::input);
+    if a == b { Err(WorkError::EqualColliders) } else { Ok([a, b]) }
+}
+
+/// [`verify`] with the hash at hand.
+pub(super) fn verify_with(hash: &Frankenhash<'_>, work: &Work, budget: TablePasses) -> Result<(), WorkError> {
+    let inputs = colliders(work)?.map(Frankenhash::input);
     let needed = inputs.iter().map(|x| hash.outline(x).table_passes).sum();
     if needed > budget.0 {
         return Err(WorkError::TablePasses { needed });

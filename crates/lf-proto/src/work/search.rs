@@ -72,7 +72,6 @@ impl<'t> Search<'t> {
             return Err(WorkError::DifficultyZero);
         }
         let modulus = modulus(difficulty);
-        let bytes_wanted = (1.5 * 8.0 * birthday(modulus)) as usize;
         Ok(Self {
             hash: Frankenhash::new(table, work_input),
             table,
@@ -80,7 +79,7 @@ impl<'t> Search<'t> {
             path: Path::best(),
             difficulty,
             modulus: Modulus::new(modulus),
-            collisions: Collisions::new(bytes_wanted.min(memory_bytes_max).max(BUCKET_BYTES)),
+            collisions: Collisions::new(table_bytes(modulus, memory_bytes_max)),
             seed: seed % PORTIONS,
             portions_taken: AtomicU64::new(0),
             hashes_done: AtomicU64::new(0),
@@ -98,18 +97,9 @@ impl<'t> Search<'t> {
         Worker { search: self, lanes: engine(self.path, &self.keys), pending: [(0, 0); PENDING], at: 0 }
     }
 
-    /// How many hashes such a search takes on average, with the memory it has.
-    ///
-    /// The number is random: one search in 23 takes twice as many, one in 1200 three times.
+    /// How many hashes such a search takes on average, with the memory it has: see [`expected_hashes`].
     pub fn expected_hashes(&self) -> u64 {
-        // Until its table is full a search advances like any birthday search, then at a constant rate.
-        let (modulus, entries) = (self.modulus.of as f64, self.collisions.entries_max() as f64);
-        let lasts = |hashes: f64| (-hashes * hashes / (2.0 * modulus)).exp();
-        const SLICES: u32 = 256;
-        let end = entries.min(8.0 * modulus.sqrt());
-        let width = end / f64::from(SLICES);
-        let filling: f64 = (0..SLICES).map(|i| lasts((f64::from(i) + 0.5) * width) * width).sum();
-        (filling + lasts(end) * modulus / end) as u64
+        hashes_on_average(self.modulus.of, self.collisions.entries_max())
     }
 
     /// Ends the search if these collide.
@@ -136,6 +126,31 @@ impl<'t> Search<'t> {
     pub fn memory_bytes(&self) -> usize {
         self.collisions.entries_max() * 8
     }
+}
+
+/// How many hashes a search for work of a difficulty takes on average, with so much memory.
+///
+/// The number is random: one search in 23 takes twice as many, one in 1200 three times.
+pub fn expected_hashes(difficulty: u32, memory_bytes_max: usize) -> u64 {
+    let modulus = modulus(difficulty);
+    hashes_on_average(modulus, table_bytes(modulus, memory_bytes_max) / 8)
+}
+
+/// Bytes of the table of colliders: one and a half times what the expected number of hashes fills.
+fn table_bytes(modulus: u64, memory_bytes_max: usize) -> usize {
+    let wanted = (1.5 * 8.0 * birthday(modulus)) as usize;
+    wanted.min(memory_bytes_max).max(BUCKET_BYTES)
+}
+
+fn hashes_on_average(modulus: u64, entries: usize) -> u64 {
+    // Until its table is full a search advances like any birthday search, then at a constant rate.
+    let (modulus, entries) = (modulus as f64, entries as f64);
+    let lasts = |hashes: f64| (-hashes * hashes / (2.0 * modulus)).exp();
+    const SLICES: u32 = 256;
+    let end = entries.min(8.0 * modulus.sqrt());
+    let width = end / f64::from(SLICES);
+    let filling: f64 = (0..SLICES).map(|i| lasts((f64::from(i) + 0.5) * width) * width).sum();
+    (filling + lasts(end) * modulus / end) as u64
 }
 
 /// √(πm/2): the expected number of random draws from m until two are equal.
@@ -292,6 +307,10 @@ mod tests {
         // A tiny table: m ⁄ entries.
         let tiny = modulus(100) as f64 / 1024.0;
         assert!((expected(8192) / tiny - 1.0).abs() < 0.01);
+        for bytes in [8192, 1 << 30] {
+            let told = expected_hashes(100, bytes) as f64;
+            assert!((told / expected(bytes) - 1.0).abs() < 0.01, "{bytes}");
+        }
     }
 
     #[test]

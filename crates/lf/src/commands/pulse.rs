@@ -43,7 +43,7 @@ pub(crate) fn run(context: &Context, args: &PulseArgs) -> Result<()> {
         may_work: true,
         workers: Workers::default(),
     };
-    let written = set::with_bar(|step| client.renew(&write, step))?;
+    let written = set::with_bar(context, |step| client.renew(&write, step))?;
     if matches!(written, Written::Unchanged(_)) {
         ui::note("Written or pulsed less than a minute ago: there is nothing to renew yet.");
     }

@@ -1,5 +1,6 @@
 //! `lf set`: writing a value.
 
+use std::io::IsTerminal;
 use std::path::Path;
 
 use clap::Args;
@@ -12,7 +13,7 @@ use super::get::parse_selectors;
 use crate::cli::Urls;
 use crate::context::Context;
 use crate::failure::{Failure, Result};
-use crate::{interact, ui};
+use crate::{interact, speed, ui};
 
 /// Write a value
 ///
@@ -68,25 +69,34 @@ pub(crate) fn run(context: &Context, args: &Set) -> Result<()> {
         may_work: !args.nowork,
         workers: Workers::default(),
     };
-    let written = with_bar(|step| client.write(&write, step))?;
+    let written = with_bar(context, |step| client.write(&write, step))?;
     report(context, secret.public(), &written)
 }
 
-/// Runs a write with a progress bar for its work.
+/// Runs a write with a progress bar for its work, and says on a terminal what the work took.
 pub(crate) fn with_bar<T, E>(
+    context: &Context,
     run: impl FnOnce(&mut dyn FnMut(WriteStep) -> bool) -> Result<T, E>,
 ) -> Result<T, E> {
-    let mut bar = None;
-    run(&mut |step| {
+    let (mut bar, mut worked) = (None, None);
+    let done = run(&mut |step| {
         match step {
             WriteStep::Working { billable_bytes, progress } => {
                 bar.get_or_insert_with(|| ui::WorkBar::new(&format!("Working for {billable_bytes} bytes")))
                     .show(&progress);
+                worked = Some((billable_bytes, progress));
             }
             _ => bar = None,
         }
         true
-    })
+    })?;
+    if let Some((billable_bytes, progress)) = worked {
+        speed::remember(context, &progress);
+        if std::io::stderr().is_terminal() {
+            ui::note(&speed::summary(&progress, billable_bytes));
+        }
+    }
+    Ok(done)
 }
 
 #[derive(Serialize)]

@@ -1,6 +1,6 @@
 //! `lf status`: is the node well?
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anstyle::{AnsiColor, Style};
 use clap::Args;
@@ -9,7 +9,7 @@ use lf_proto::api::NodeStatus;
 use crate::cli::Urls;
 use crate::context::Context;
 use crate::failure::Result;
-use crate::{times, ui};
+use crate::{speed, times, ui};
 
 /// Is the node well?
 ///
@@ -31,16 +31,19 @@ pub(crate) fn run(context: &Context, args: &Status) -> Result<()> {
         return ui::print_json(&status);
     }
     let took = asked.elapsed();
+    let parameters = &status.genesis_parameters;
+    let works = !status.local_test_mode && !parameters.auth_required;
+    let cost = works.then(|| speed::average(context, speed::TYPICAL_RECORD_BYTES, parameters.work_factor()));
     let here = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     use std::io::Write as _;
     let mut out = anstream::stdout().lock();
-    out.write_all(health(url.as_str(), &status, here, took).as_bytes())?;
+    out.write_all(health(url.as_str(), &status, here, took, cost).as_bytes())?;
     out.flush()?;
     Ok(())
 }
 
-/// The summary. `here` is our own clock, seconds since 1970.
-fn health(url: &str, status: &NodeStatus, here: u64, took: std::time::Duration) -> String {
+/// The summary. `here` is our own clock, seconds since 1970; `cost` what work for a typical record takes here.
+fn health(url: &str, status: &NodeStatus, here: u64, took: Duration, cost: Option<Duration>) -> String {
     let bold = Style::new().bold();
     let good = Style::new().fg_color(Some(AnsiColor::Green.into()));
     let bad = Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()));
@@ -80,6 +83,10 @@ fn health(url: &str, status: &NodeStatus, here: u64, took: std::time::Duration) 
             ui::plural(p.record_min_links, "link")
         ),
     );
+    if let Some(cost) = cost {
+        let typical = speed::TYPICAL_RECORD_BYTES;
+        row("writing", format!("about {} of work here for a record of {typical} bytes", ui::took(cost)));
+    }
     let peers = match (status.local_test_mode, status.p2p_port) {
         (true, _) => "none (local test mode)".to_owned(),
         (_, 0) => "none (not listening for peers)".to_owned(),
