@@ -5,7 +5,9 @@
 //! limbs, generic over the number of limbs. Nothing secret may enter it. Secret scalars (`secret`) go
 //! through constant-time library code instead. What a key means (owners, selectors) is not known here.
 
+pub(crate) mod element;
 pub(crate) mod field;
+mod lazy;
 pub(crate) mod params;
 pub(crate) mod point;
 mod recover;

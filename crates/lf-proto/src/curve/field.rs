@@ -16,8 +16,6 @@ pub(crate) trait Modulus<const N: usize>: Copy + Send + Sync + 'static {
     const R: [u64; N] = power_of_two(Self::P, 64 * N);
     /// R² modulo p, which brings integers into Montgomery form.
     const R_SQUARED: [u64; N] = power_of_two(Self::P, 128 * N);
-    /// p − 2, the exponent of inversion.
-    const INVERSION_EXPONENT: [u64; N] = sub_small(Self::P, 2);
     /// Whether the top limb of the modulus has a free bit, so that sums never need a word more than N.
     const SPARE_BIT: bool = Self::P[N - 1] >> 63 == 0;
 }
@@ -68,19 +66,9 @@ impl<M: Modulus<N>, const N: usize> Element<M, N> {
         self.mul(&Self(one, PhantomData)).0
     }
 
-    /// Whether the integer is odd.
-    pub(crate) fn is_odd(self) -> bool {
-        self.to_integer()[0] & 1 == 1
-    }
-
     #[inline(always)]
     pub(crate) fn is_zero(&self) -> bool {
         self.0 == [0; N]
-    }
-
-    /// A key for lookups of few known elements: not unique, and meaningless as a number.
-    pub(crate) fn low_limb(&self) -> u64 {
-        self.0[0]
     }
 
     /// Brings a value below 2p (with its word of carry) below p.
@@ -110,11 +98,6 @@ impl<M: Modulus<N>, const N: usize> Element<M, N> {
     }
 
     #[inline(always)]
-    pub(crate) fn double(&self) -> Self {
-        self.add(self)
-    }
-
-    #[inline(always)]
     pub(crate) fn sub(&self, other: &Self) -> Self {
         let mut difference = [0; N];
         let mut borrow = 0;
@@ -127,11 +110,6 @@ impl<M: Modulus<N>, const N: usize> Element<M, N> {
             (difference[i], carry) = add_carry(difference[i], M::P[i] & mask, carry);
         }
         Self(difference, PhantomData)
-    }
-
-    #[inline(always)]
-    pub(crate) fn neg(&self) -> Self {
-        Self::ZERO.sub(self)
     }
 
     /// The product: one limb of `other` at a time, each followed by its share of the reduction.
@@ -159,64 +137,6 @@ impl<M: Modulus<N>, const N: usize> Element<M, N> {
             }
         }
         Self::reduced(t, top)
-    }
-
-    #[inline(always)]
-    pub(crate) fn square(&self) -> Self {
-        self.mul(self)
-    }
-
-    /// self^(2^times).
-    pub(crate) fn square_times(&self, times: usize) -> Self {
-        let mut power = *self;
-        for _ in 0..times {
-            power = power.square();
-        }
-        power
-    }
-
-    /// self^exponent, by windows of four bits.
-    pub(crate) fn pow(&self, exponent: &[u64; N]) -> Self {
-        let mut powers = [Self::ONE; 16];
-        for i in 1..16 {
-            powers[i] = powers[i - 1].mul(self);
-        }
-        let mut result = Self::ONE;
-        for limb in exponent.iter().rev() {
-            for shift in (0..64).step_by(4).rev() {
-                result = result.square_times(4);
-                let window = (limb >> shift) as usize & 15;
-                if window != 0 {
-                    result = result.mul(&powers[window]);
-                }
-            }
-        }
-        result
-    }
-
-    /// 1 / self; 0 for 0.
-    pub(crate) fn invert(&self) -> Self {
-        self.pow(&M::INVERSION_EXPONENT)
-    }
-
-    /// Inverts all elements with one inversion. Zeros stay zero and do not spoil the others.
-    pub(crate) fn invert_all(elements: &mut [Self]) {
-        let mut product = Self::ONE;
-        let mut before = Vec::with_capacity(elements.len());
-        for element in elements.iter() {
-            before.push(product);
-            if !element.is_zero() {
-                product = product.mul(element);
-            }
-        }
-        let mut inverse = product.invert();
-        for (element, before) in elements.iter_mut().zip(&before).rev() {
-            if !element.is_zero() {
-                let inverted = inverse.mul(before);
-                inverse = inverse.mul(element);
-                *element = inverted;
-            }
-        }
     }
 }
 
@@ -282,7 +202,7 @@ pub(crate) const fn sub_borrow(a: u64, b: u64, borrow: u64) -> (u64, u64) {
     (t as u64, ((t >> 64) as u64) & 1)
 }
 
-const fn sub_small<const N: usize>(mut a: [u64; N], small: u64) -> [u64; N] {
+pub(crate) const fn sub_small<const N: usize>(mut a: [u64; N], small: u64) -> [u64; N] {
     let mut borrow = small;
     let mut i = 0;
     while i < N {
@@ -304,7 +224,7 @@ const fn neg_inverse(p: u64) -> u64 {
 }
 
 /// 2^exponent modulo p, by doubling.
-const fn power_of_two<const N: usize>(p: [u64; N], exponent: usize) -> [u64; N] {
+pub(crate) const fn power_of_two<const N: usize>(p: [u64; N], exponent: usize) -> [u64; N] {
     let mut power = [0; N];
     power[0] = 1;
     let mut e = 0;

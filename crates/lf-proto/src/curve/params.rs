@@ -2,7 +2,9 @@
 
 use std::sync::LazyLock;
 
+use super::element::FieldElement;
 use super::field::{Element, Modulus, limbs};
+use super::lazy::{P160Coordinate, P224Coordinate, P384Coordinate};
 use super::sqrt;
 use super::table::GeneratorTable;
 
@@ -11,6 +13,8 @@ use super::table::GeneratorTable;
 pub(crate) trait Curve<const N: usize>: Copy + Send + Sync + 'static {
     /// The field of the coordinates.
     type Field: Modulus<N>;
+    /// The form that coordinates are kept in.
+    type Coordinate: FieldElement<N>;
     /// The field of the scalars.
     type Order: Modulus<N>;
     /// Bytes of a coordinate and of a scalar.
@@ -21,14 +25,14 @@ pub(crate) trait Curve<const N: usize>: Copy + Send + Sync + 'static {
     const G: ([u64; N], [u64; N]);
 
     /// A square root, if there is one.
-    fn sqrt(a: &Element<Self::Field, N>) -> Option<Element<Self::Field, N>>;
+    fn sqrt(a: &Self::Coordinate) -> Option<Self::Coordinate>;
 
     /// Multiples of the generator, made on first use.
     fn generator_table() -> &'static GeneratorTable<Self, N>;
 }
 
 /// A coordinate of a curve.
-pub(crate) type Coordinate<C, const N: usize> = Element<<C as Curve<N>>::Field, N>;
+pub(crate) type Coordinate<C, const N: usize> = <C as Curve<N>>::Coordinate;
 /// A scalar of a curve.
 pub(crate) type Scalar<C, const N: usize> = Element<<C as Curve<N>>::Order, N>;
 
@@ -51,6 +55,7 @@ modulus!(P160Order, 3, "e95e4a5f737059dc60df5991d45029409e60fc09");
 
 impl Curve<3> for BrainpoolP160t1 {
     type Field = P160Field;
+    type Coordinate = P160Coordinate;
     type Order = P160Order;
     const BYTES: usize = 20;
     const B: [u64; 3] = limbs("7a556b6dae535b7b51ed2c4d7daa7a0b5c55f380");
@@ -59,7 +64,7 @@ impl Curve<3> for BrainpoolP160t1 {
         limbs("add6718b7c7c1961f0991b842443772152c9e0ad"),
     );
 
-    fn sqrt(a: &Element<P160Field, 3>) -> Option<Element<P160Field, 3>> {
+    fn sqrt(a: &P160Coordinate) -> Option<P160Coordinate> {
         sqrt::three_mod_four(a)
     }
 
@@ -78,6 +83,7 @@ modulus!(P224Order, 4, "ffffffffffffffffffffffffffff16a2e0b8f03e13dd29455c5c2a3d
 
 impl Curve<4> for P224 {
     type Field = P224Field;
+    type Coordinate = P224Coordinate;
     type Order = P224Order;
     const BYTES: usize = 28;
     const B: [u64; 4] = limbs("b4050a850c04b3abf54132565044b0b7d7bfd8ba270b39432355ffb4");
@@ -86,7 +92,7 @@ impl Curve<4> for P224 {
         limbs("bd376388b5f723fb4c22dfe6cd4375a05a07476444d5819985007e34"),
     );
 
-    fn sqrt(a: &Element<P224Field, 4>) -> Option<Element<P224Field, 4>> {
+    fn sqrt(a: &P224Coordinate) -> Option<P224Coordinate> {
         sqrt::p224(a)
     }
 
@@ -113,6 +119,7 @@ modulus!(
 
 impl Curve<6> for P384 {
     type Field = P384Field;
+    type Coordinate = P384Coordinate;
     type Order = P384Order;
     const BYTES: usize = 48;
     const B: [u64; 6] = limbs(
@@ -127,8 +134,8 @@ impl Curve<6> for P384 {
         ),
     );
 
-    fn sqrt(a: &Element<P384Field, 6>) -> Option<Element<P384Field, 6>> {
-        sqrt::three_mod_four(a)
+    fn sqrt(a: &P384Coordinate) -> Option<P384Coordinate> {
+        sqrt::p384(a)
     }
 
     fn generator_table() -> &'static GeneratorTable<Self, 6> {

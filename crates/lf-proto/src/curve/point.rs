@@ -1,7 +1,7 @@
 //! Points of a curve with a = −3: affine, and Jacobian (x = X/Z², y = Y/Z³; Z = 0 is infinity).
 //! Variable-time, and every exceptional case of the addition formulas is handled.
 
-use super::field::Element;
+use super::element::FieldElement;
 use super::params::{Coordinate, Curve};
 
 /// A finite point.
@@ -34,13 +34,13 @@ impl<C: Curve<N>, const N: usize> Copy for Jacobian<C, N> {}
 impl<C: Curve<N>, const N: usize> Affine<C, N> {
     /// The generator.
     pub(crate) fn generator() -> Self {
-        Self { x: Element::from_integer_below_r(&C::G.0), y: Element::from_integer_below_r(&C::G.1) }
+        Self { x: FieldElement::from_reduced(&C::G.0), y: FieldElement::from_reduced(&C::G.1) }
     }
 
     /// The point with this x and this parity of y, if x is a coordinate.
     pub(crate) fn from_x(x: Coordinate<C, N>, y_is_odd: bool) -> Option<Self> {
         let three_x = x.double().add(&x);
-        let b = Element::from_integer_below_r(&C::B);
+        let b = FieldElement::from_reduced(&C::B);
         let y = C::sqrt(&x.square().mul(&x).sub(&three_x).add(&b))?;
         // No point of a curve of odd order has y = 0, so exactly one of y and −y has the parity.
         Some(Self { x, y: if y.is_odd() == y_is_odd { y } else { y.neg() } })
@@ -53,12 +53,13 @@ impl<C: Curve<N>, const N: usize> Affine<C, N> {
 
 impl<C: Curve<N>, const N: usize> From<Affine<C, N>> for Jacobian<C, N> {
     fn from(point: Affine<C, N>) -> Self {
-        Self { x: point.x, y: point.y, z: Element::ONE }
+        Self { x: point.x, y: point.y, z: FieldElement::ONE }
     }
 }
 
 impl<C: Curve<N>, const N: usize> Jacobian<C, N> {
-    pub(crate) const INFINITY: Self = Self { x: Element::ONE, y: Element::ONE, z: Element::ZERO };
+    pub(crate) const INFINITY: Self =
+        Self { x: FieldElement::ONE, y: FieldElement::ONE, z: FieldElement::ZERO };
 
     pub(crate) fn neg(&self) -> Self {
         Self { x: self.x, y: self.y.neg(), z: self.z }
@@ -135,7 +136,7 @@ impl<C: Curve<N>, const N: usize> Jacobian<C, N> {
     /// All points in affine form, with one inversion. None for infinity.
     pub(crate) fn to_affine_all(points: &[Self]) -> Vec<Option<Affine<C, N>>> {
         let mut inverses: Vec<_> = points.iter().map(|point| point.z).collect();
-        Element::invert_all(&mut inverses);
+        FieldElement::invert_all(&mut inverses);
         let affine = |(point, inverse): (&Self, &Coordinate<C, N>)| {
             let squared = inverse.square();
             (!inverse.is_zero())

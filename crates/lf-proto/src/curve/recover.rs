@@ -2,6 +2,7 @@
 //!
 //! A whole batch shares its two inversions (modulo the order and modulo the field's prime).
 
+use super::element::FieldElement;
 use super::field::{Element, integer_from_be, integer_to_be};
 use super::params::{Curve, Scalar};
 use super::point::{Affine, Jacobian};
@@ -93,7 +94,7 @@ fn prepare<C: Curve<N>, const N: usize>(
     let s = Element::from_integer(&integer_from_be(s)).filter(|s| !s.is_zero())?;
     // r is below the order, which is below the field's prime: no second x (r + n) is considered, as the
     // reference does not either.
-    let point = Affine::from_x(Element::from_integer(&r_integer)?, parity == Parity::Odd)?;
+    let point = Affine::from_x(FieldElement::from_integer(&r_integer)?, parity == Parity::Odd)?;
     let digest = &signed.digest[..signed.digest.len().min(C::BYTES)];
     let e = Element::from_integer_below_r(&integer_from_be(digest));
     Some((Job { index, parity, point, s, e }, r))

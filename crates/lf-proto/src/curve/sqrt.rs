@@ -2,15 +2,15 @@
 
 use std::sync::LazyLock;
 
-use super::field::{Element, Modulus};
-use super::params::P224Field;
+use super::element::FieldElement;
+use super::lazy::{P224Coordinate, P384Coordinate};
 
 /// For p ≡ 3 (mod 4): a^((p + 1) / 4), if that is a root.
-pub(super) fn three_mod_four<M: Modulus<N>, const N: usize>(a: &Element<M, N>) -> Option<Element<M, N>> {
-    const { assert!(M::P[0] & 3 == 3) };
+pub(super) fn three_mod_four<E: FieldElement<N>, const N: usize>(a: &E) -> Option<E> {
+    const { assert!(E::MODULUS[0] & 3 == 3) };
     let exponent = const {
         // (p + 1) / 4 = ⌊p / 4⌋ + 1, and the addition carries no further: p has no such low limb.
-        let mut e = M::P;
+        let mut e = E::MODULUS;
         let mut i = 0;
         while i < N {
             e[i] = (e[i] >> 2) | if i + 1 < N { e[i + 1] << 62 } else { 0 };
@@ -24,7 +24,30 @@ pub(super) fn three_mod_four<M: Modulus<N>, const N: usize>(a: &Element<M, N>) -
     (root.square() == *a).then_some(root)
 }
 
-type F = Element<P224Field, 4>;
+/// a^(2^(m + n) − 1), m + n ones in a row, from m and n of them; n = `low_count`.
+fn ones<E: FieldElement<N>, const N: usize>(high: &E, low: &E, low_count: usize) -> E {
+    high.square_times(low_count).mul(low)
+}
+
+/// A square root modulo the prime of P-384: as [`three_mod_four`], by a chain for its exponent
+/// ((2²⁵⁵ − 1)·2³³ + 2³² − 1)·2⁹⁴ + 2³⁰.
+pub(super) fn p384(a: &P384Coordinate) -> Option<P384Coordinate> {
+    let ones2 = ones(a, a, 1);
+    let ones3 = ones(&ones2, a, 1);
+    let ones6 = ones(&ones3, &ones3, 3);
+    let ones12 = ones(&ones6, &ones6, 6);
+    let ones15 = ones(&ones12, &ones3, 3);
+    let ones30 = ones(&ones15, &ones15, 15);
+    let ones32 = ones(&ones30, &ones2, 2);
+    let ones60 = ones(&ones30, &ones30, 30);
+    let ones120 = ones(&ones60, &ones60, 60);
+    let ones240 = ones(&ones120, &ones120, 120);
+    let ones255 = ones(&ones240, &ones15, 15);
+    let root = ones255.square_times(33).mul(&ones32).square_times(64).mul(a).square_times(30);
+    (root.square() == *a).then_some(root)
+}
+
+type F = P224Coordinate;
 
 /// Windows of 8 bits in an exponent below 2⁹⁶.
 const WINDOWS: usize = 12;
@@ -34,13 +57,13 @@ const WINDOWS: usize = 12;
 struct UnityRoots {
     /// g^(−d·2^(8k)) at 256·k + d, for a generator g of the roots of unity of order 2⁹⁶.
     inverse_powers: Vec<F>,
-    /// The elements of order 256 or less, g^(d·2⁸⁸), as (low limb, element, d), sorted.
-    logarithms: Vec<(u64, F, u8)>,
+    /// The elements of order 256 or less, g^(d·2⁸⁸), as (integer, d), sorted.
+    logarithms: Vec<([u64; 4], u8)>,
 }
 
 static UNITY_ROOTS: LazyLock<UnityRoots> = LazyLock::new(|| {
     // 11 is no square modulo p, so its power generates the whole group (tested below).
-    let g = F::from_integer_below_r(&[11, 0, 0, 0]).pow(&[u64::MAX, u64::MAX, 0, 0]);
+    let g = F::from_reduced(&[11, 0, 0, 0]).pow(&[u64::MAX, u64::MAX, 0, 0]);
     let mut inverse_powers = Vec::with_capacity(256 * WINDOWS);
     let mut base = g.invert();
     for _ in 0..WINDOWS {
@@ -55,10 +78,10 @@ static UNITY_ROOTS: LazyLock<UnityRoots> = LazyLock::new(|| {
     let mut power = F::ONE;
     let mut logarithms = Vec::with_capacity(256);
     for d in 0..=255 {
-        logarithms.push((power.low_limb(), power, d));
+        logarithms.push((power.to_integer(), d));
         power = power.mul(&small);
     }
-    logarithms.sort_by_key(|(low, ..)| *low);
+    logarithms.sort_unstable();
     UnityRoots { inverse_powers, logarithms }
 });
 
@@ -68,10 +91,9 @@ impl UnityRoots {
     }
 
     fn logarithm(&self, element: &F) -> Option<u8> {
-        let key = element.low_limb();
-        let start = self.logarithms.partition_point(|(low, ..)| *low < key);
-        let same = self.logarithms[start..].iter().take_while(|(low, ..)| *low == key);
-        same.into_iter().find(|(_, power, _)| power == element).map(|(_, _, d)| *d)
+        let integer = element.to_integer();
+        let found = self.logarithms.binary_search_by_key(&integer, |(power, _)| *power).ok()?;
+        Some(self.logarithms[found].1)
     }
 }
 
@@ -79,16 +101,16 @@ impl UnityRoots {
 pub(super) fn p224(a: &F) -> Option<F> {
     let roots = &*UNITY_ROOTS;
     // v = a^(2¹²⁷ − 1): ones in a row, by doubling their number.
-    let ones2 = a.square().mul(a);
-    let ones3 = ones2.square().mul(a);
-    let ones6 = ones3.square_times(3).mul(&ones3);
-    let ones12 = ones6.square_times(6).mul(&ones6);
-    let ones24 = ones12.square_times(12).mul(&ones12);
-    let ones48 = ones24.square_times(24).mul(&ones24);
-    let ones96 = ones48.square_times(48).mul(&ones48);
-    let ones120 = ones96.square_times(24).mul(&ones24);
-    let ones126 = ones120.square_times(6).mul(&ones6);
-    let v = ones126.square().mul(a);
+    let ones2 = ones(a, a, 1);
+    let ones3 = ones(&ones2, a, 1);
+    let ones6 = ones(&ones3, &ones3, 3);
+    let ones12 = ones(&ones6, &ones6, 6);
+    let ones24 = ones(&ones12, &ones12, 12);
+    let ones48 = ones(&ones24, &ones24, 24);
+    let ones96 = ones(&ones48, &ones48, 48);
+    let ones120 = ones(&ones96, &ones24, 24);
+    let ones126 = ones(&ones120, &ones6, 6);
+    let v = ones(&ones126, a, 1);
 
     // x² = a·b, with b = a^(2¹²⁸ − 1) = g^e: find e, and the root is x·g^(−e/2).
     let x = a.mul(&v);
@@ -129,7 +151,7 @@ mod tests {
 
     #[test]
     fn the_generator_of_unity_roots_has_full_order() {
-        let g = F::from_integer_below_r(&[11, 0, 0, 0]).pow(&[u64::MAX, u64::MAX, 0, 0]);
+        let g = F::from_reduced(&[11, 0, 0, 0]).pow(&[u64::MAX, u64::MAX, 0, 0]);
         assert_eq!(g.square_times(95), F::ONE.neg());
     }
 
@@ -144,12 +166,12 @@ mod tests {
     proptest! {
         #[test]
         fn squares_have_roots_and_nothing_else(limbs: [u64; 4]) {
-            let a = F::from_integer_below_r(&limbs);
+            let a = F::from_reduced(&limbs);
             prop_assume!(!a.is_zero());
             let root = p224(&a.square()).unwrap();
             prop_assert!(root == a || root == a.neg());
             // 11 is no square, so neither is 11·a².
-            prop_assert_eq!(p224(&a.square().mul(&F::from_integer_below_r(&[11, 0, 0, 0]))), None);
+            prop_assert_eq!(p224(&a.square().mul(&F::from_reduced(&[11, 0, 0, 0]))), None);
         }
     }
 }
