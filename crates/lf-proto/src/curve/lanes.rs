@@ -8,6 +8,7 @@
 //! From below: `simd` (the operations on vectors; `portable` and `avx512` do them), `field`, `point`, `digits`
 //! and `table` (multiplication by scalars), `group` (eight recoveries). Tables take 160 KB for
 //! brainpoolP160t1, 460 KB for P-224 (square roots included) and 256 KB for P-384, each made on first use.
+#![allow(clippy::needless_range_loop, clippy::manual_memcpy)] // arrays in step, and no calls where vectors are
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;

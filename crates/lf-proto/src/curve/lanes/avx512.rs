@@ -23,9 +23,16 @@ impl Avx512 {
     }
 }
 
+/// What a job becomes a function of its own by: rustc 1.95 ignores `inline(never)` beside `target_feature`, and
+/// LLVM would inline formulas into each other until the code does not fit the caches.
+#[inline(never)]
+fn outlined<J: Job<Avx512>>(simd: Avx512, job: J) -> J::Output {
+    // SAFETY: `simd` exists, so `detect` saw the features that the function is compiled for.
+    unsafe { with_features(simd, job) }
+}
+
 /// The function around a job. All that is inlined into it is compiled for these features.
 #[target_feature(enable = "avx512f,avx512ifma")]
-#[inline(never)]
 fn with_features<J: Job<Avx512>>(simd: Avx512, job: J) -> J::Output {
     job.run(simd)
 }
@@ -92,7 +99,6 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     fn call<J: Job<Self>>(self, job: J) -> J::Output {
-        // SAFETY: `self` exists, so `detect` saw the features that the function is compiled for.
-        unsafe { with_features(self, job) }
+        outlined(self, job)
     }
 }

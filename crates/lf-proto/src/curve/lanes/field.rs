@@ -97,6 +97,15 @@ const fn bias<const N: usize, const L: usize>(
     bias
 }
 
+/// Whether both are limbs of a number of so many.
+const fn are_limbs(i: usize, j: usize, limbs: usize) -> bool {
+    i < limbs && j < limbs
+}
+
+const fn is_above(i: usize, j: usize) -> bool {
+    i > j
+}
+
 /// The arithmetic of a field, by a way to compute.
 pub(in crate::curve) struct Lanes<S, F, const L: usize> {
     pub(super) s: S,
@@ -111,7 +120,6 @@ impl<S: Copy, F, const L: usize> Clone for Lanes<S, F, L> {
 }
 impl<S: Copy, F, const L: usize> Copy for Lanes<S, F, L> {}
 
-#[allow(clippy::needless_range_loop)] // several arrays in step
 impl<S: Simd, F: Field<L>, const L: usize> Lanes<S, F, L> {
     #[inline(always)]
     pub(super) fn new(s: S) -> Self {
@@ -208,7 +216,7 @@ impl<S: Simd, F: Field<L>, const L: usize> Lanes<S, F, L> {
         unroll!(K in [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14] {
             unroll!(I in [0 1 2 3 4 5 6 7] {
                 const J: usize = K.wrapping_sub(I);
-                if const { I < L && J < L } {
+                if const { are_limbs(I, J, L) } {
                     low[K] = self.s.madd_low(low[K], a[I], b[J]);
                     high[K + 1] = self.s.madd_high(high[K + 1], a[I], b[J]);
                 }
@@ -224,7 +232,7 @@ impl<S: Simd, F: Field<L>, const L: usize> Lanes<S, F, L> {
         unroll!(K in [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14] {
             unroll!(I in [0 1 2 3 4 5 6 7] {
                 const J: usize = K.wrapping_sub(I);
-                if const { I <= J && J < L } {
+                if const { are_limbs(I, J, L) && !is_above(I, J) } {
                     let factor = if const { I == J } { a[I] } else { twice[I] };
                     low[K] = self.s.madd_low(low[K], factor, a[J]);
                     high[K + 1] = self.s.madd_high(high[K + 1], factor, a[J]);

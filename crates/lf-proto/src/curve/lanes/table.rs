@@ -104,7 +104,7 @@ impl Multiples {
     }
 
     pub(super) fn with_room_for(window_bits: usize, limbs: usize) -> Self {
-        Self { rows: vec![Row::ZERO; LANES * Self::rows_of_an_addend(limbs) << (window_bits - 1)] }
+        Self { rows: vec![Row::ZERO; (LANES * Self::rows_of_an_addend(limbs)) << (window_bits - 1)] }
     }
 
     /// point, 3·point, … as many as there is room for.
