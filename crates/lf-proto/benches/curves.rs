@@ -4,6 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use lf_proto::curve::ways::Way;
 use lf_proto::curve::{self, Signed};
 use lf_proto::ordinal::OrdinalMask;
 use lf_proto::owner::{OwnerSecret, OwnerType};
@@ -51,6 +52,32 @@ fn recovery(c: &mut Criterion) {
     group.finish();
 }
 
+/// Batches by each way that this processor has (the portable lanes are for tests: slow).
+fn ways(c: &mut Criterion) {
+    let mut group = c.benchmark_group(format!("recover_by_{}", curve::path()));
+    let digest = [0x5a; 48];
+    let claim = SelectorName::new(b"bench").claim(&digest, 7).unwrap();
+    let p224 = OwnerSecret::from_seed(OwnerType::P224, b"bench").sign(&digest);
+    let p384 = OwnerSecret::from_seed(OwnerType::P384, b"bench").sign(&digest);
+    for way in Way::ALL.into_iter().filter(|way| way.is_available()) {
+        for size in [2, 8, BATCH] {
+            group.throughput(Throughput::Elements(size as u64));
+            let one = vec![(Signed { digest: &digest, r_s: &claim.r_s }, claim.parity); size];
+            group
+                .bench_function(format!("p160_one_{way:?}_{size}"), |b| b.iter(|| way.p160(black_box(&one))));
+            let both = vec![Signed { digest: &digest, r_s: &p224 }; size];
+            group.bench_function(format!("p224_both_{way:?}_{size}"), |b| {
+                b.iter(|| way.p224(black_box(&both)));
+            });
+            let both = vec![Signed { digest: &digest, r_s: &p384 }; size];
+            group.bench_function(format!("p384_both_{way:?}_{size}"), |b| {
+                b.iter(|| way.p384(black_box(&both)));
+            });
+        }
+    }
+    group.finish();
+}
+
 fn names(c: &mut Criterion) {
     c.bench_function("ordinal_mask_cold", |b| b.iter(|| OrdinalMask::new(black_box(b"bench")).mask(7)));
     let mask = OrdinalMask::new(b"bench");
@@ -76,5 +103,5 @@ fn owners(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, recovery, names, owners);
+criterion_group!(benches, recovery, ways, names, owners);
 criterion_main!(benches);

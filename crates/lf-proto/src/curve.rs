@@ -2,11 +2,13 @@
 //! secret scalars for the one curve that no library has.
 //!
 //! Recovery works on public data only and is **variable-time**: our own Montgomery arithmetic in 64-bit
-//! limbs, generic over the number of limbs. Nothing secret may enter it. Secret scalars (`secret`) go
-//! through constant-time library code instead. What a key means (owners, selectors) is not known here.
+//! limbs, generic over the number of limbs, and eight signatures at once in the `lanes` of processors that can
+//! ([`path`]). Nothing secret may enter it. Secret scalars (`secret`) go through constant-time library code
+//! instead. What a key means (owners, selectors) is not known here.
 
 pub(crate) mod element;
 pub(crate) mod field;
+mod lanes;
 mod lazy;
 pub(crate) mod params;
 pub(crate) mod point;
@@ -16,6 +18,8 @@ mod sqrt;
 mod table;
 #[cfg(test)]
 mod tests;
+#[doc(hidden)]
+pub mod ways;
 
 use sha2::{Digest, Sha256, Sha512};
 
@@ -72,6 +76,11 @@ impl<const BYTES: usize> PublicPoint<BYTES> {
 /// The keys that may have made an ECDSA signature: for R with even and with odd y. None where there is none.
 pub type Candidates<const BYTES: usize> = [Option<PublicPoint<BYTES>>; 2];
 
+/// How this processor recovers the keys of a batch: "avx512-ifma" (eight at once) or "scalar".
+pub fn path() -> &'static str {
+    if ways::Way::Avx512Lanes.is_available() { "avx512-ifma" } else { "scalar" }
+}
+
 /// The order of P-224, big-endian.
 pub(crate) const fn order_p224() -> [u8; 28] {
     field::integer_to_be(&<params::P224Order as field::Modulus<4>>::P)
@@ -86,7 +95,7 @@ pub(crate) const fn order_p384() -> [u8; 48] {
 pub mod p160 {
     use super::params::BrainpoolP160t1;
     use super::recover::{self, Parity};
-    use super::{PublicPoint, Signed};
+    use super::{Candidates, PublicPoint, Signed};
 
     /// Recovers the key of a signature whose R has the given y parity (0 even, 1 odd). None for a parity
     /// above 1, r or s outside of [1, n − 1], an r that is no x coordinate, and infinity.
@@ -98,7 +107,12 @@ pub mod p160 {
     /// [`recover_one`] for many at once, which share their inversions.
     pub fn recover_each(signed: &[(Signed<'_>, u8)]) -> Vec<Option<PublicPoint<20>>> {
         let jobs = signed.iter().map(|(signed, parity)| (*signed, Parity::from_bit(*parity)));
-        recover::recover::<BrainpoolP160t1, 3, 20>(jobs).into_iter().map(|[even, odd]| even.or(odd)).collect()
+        recover::recover::<BrainpoolP160t1, 3, 4, 20>(jobs).into_iter().map(one_of).collect()
+    }
+
+    /// The candidate of the parity that was asked for.
+    pub(super) fn one_of([even, odd]: Candidates<20>) -> Option<PublicPoint<20>> {
+        even.or(odd)
     }
 }
 
@@ -116,7 +130,7 @@ pub mod p224 {
 
     /// [`recover_pair`] for many at once, which share their inversions.
     pub fn recover_pairs(signed: &[Signed<'_>]) -> Vec<Candidates<28>> {
-        recover::recover::<P224, 4, 28>(signed.iter().map(|signed| (*signed, Some(Parity::Both))))
+        recover::recover::<P224, 4, 5, 28>(signed.iter().map(|signed| (*signed, Some(Parity::Both))))
     }
 }
 
@@ -134,6 +148,6 @@ pub mod p384 {
 
     /// [`recover_pair`] for many at once, which share their inversions.
     pub fn recover_pairs(signed: &[Signed<'_>]) -> Vec<Candidates<48>> {
-        recover::recover::<P384, 6, 48>(signed.iter().map(|signed| (*signed, Some(Parity::Both))))
+        recover::recover::<P384, 6, 8, 48>(signed.iter().map(|signed| (*signed, Some(Parity::Both))))
     }
 }

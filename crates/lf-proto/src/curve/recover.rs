@@ -1,9 +1,11 @@
 //! Recovery of public keys: Q = r⁻¹(sR − eG), R being a point with x = r.
 //!
-//! A whole batch shares its two inversions (modulo the order and modulo the field's prime).
+//! A whole batch shares its two inversions (modulo the order and modulo the field's prime). The scalar code
+//! here (`solve`) defines the results; where the processor can, batches are solved eight at a time (`lanes`).
 
 use super::element::FieldElement;
 use super::field::{Element, integer_from_be, integer_to_be};
+use super::lanes::{self, LaneCurve};
 use super::params::{Curve, Scalar};
 use super::point::{Affine, Jacobian};
 use super::table;
@@ -28,46 +30,125 @@ impl Parity {
     }
 }
 
-/// A signature that passed all checks but the last (infinity).
-struct Job<C: Curve<N>, const N: usize> {
+/// Q = u·R + v·G: what is left of a signature whose numbers are within their bounds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Equation<const N: usize> {
     /// Its place in the answer.
-    index: usize,
-    parity: Parity,
-    /// The R of the parity, or the one with even y.
-    point: Affine<C, N>,
-    s: Scalar<C, N>,
-    e: Scalar<C, N>,
+    pub(super) index: usize,
+    pub(super) parity: Parity,
+    /// The x of R, if it is one; below the order, and not 0.
+    pub(super) r: [u64; N],
+    /// s/r, below the order and not 0.
+    pub(super) u: [u64; N],
+    /// −e/r, below the order.
+    pub(super) v: [u64; N],
 }
 
-/// Recovers the keys of all signatures, in their order; a signature without a parity has none.
-pub(super) fn recover<'a, C: Curve<N>, const N: usize, const BYTES: usize>(
+/// Recovers the keys of all signatures, in their order; a signature without a parity has none. All signatures
+/// are of one kind: both keys or one.
+pub(super) fn recover<'a, C: LaneCurve<N, L>, const N: usize, const L: usize, const BYTES: usize>(
     signed: impl ExactSizeIterator<Item = (Signed<'a>, Option<Parity>)>,
 ) -> Vec<Candidates<BYTES>> {
-    const { assert!(BYTES == C::BYTES) };
+    #[cfg(target_arch = "x86_64")]
+    if signed.len() >= lanes::BATCH_MIN
+        && let Some(simd) = lanes::Avx512::detect()
+    {
+        return recover_in_lanes::<_, C, N, L, BYTES>(simd, signed);
+    }
+    recover_by_scalars::<C, N, BYTES>(signed)
+}
+
+/// [`recover`] one by one.
+pub(super) fn recover_by_scalars<'a, C: Curve<N>, const N: usize, const BYTES: usize>(
+    signed: impl ExactSizeIterator<Item = (Signed<'a>, Option<Parity>)>,
+) -> Vec<Candidates<BYTES>> {
     let mut answers = vec![[None; 2]; signed.len()];
-    let mut jobs = Vec::with_capacity(answers.len());
-    let mut r_inverses = Vec::with_capacity(answers.len());
+    solve::<C, N, BYTES>(&equations::<C, N>(signed), &mut answers);
+    answers
+}
+
+/// [`recover`] eight at a time.
+pub(super) fn recover_in_lanes<'a, S, C, const N: usize, const L: usize, const BYTES: usize>(
+    simd: S,
+    signed: impl ExactSizeIterator<Item = (Signed<'a>, Option<Parity>)>,
+) -> Vec<Candidates<BYTES>>
+where
+    S: lanes::Simd,
+    C: LaneCurve<N, L>,
+{
+    let mut answers = vec![[None; 2]; signed.len()];
+    lanes::solve::<S, C, N, L, BYTES>(simd, &equations::<C, N>(signed), &mut answers);
+    answers
+}
+
+/// The equations of the signatures that pass all checks of §3 but the last two: whether r is an x, and whether
+/// Q is infinity.
+fn equations<'a, C: Curve<N>, const N: usize>(
+    signed: impl ExactSizeIterator<Item = (Signed<'a>, Option<Parity>)>,
+) -> Vec<Equation<N>> {
+    let mut numbers = Vec::with_capacity(signed.len());
+    let mut r_inverses = Vec::with_capacity(signed.len());
     for (index, (signed, parity)) in signed.enumerate() {
-        if let Some((job, r)) = parity.and_then(|parity| prepare::<C, N>(index, &signed, parity)) {
-            jobs.push(job);
+        if let (Some(parity), Some((r_integer, r, s, e))) = (parity, parse::<C, N>(&signed)) {
+            numbers.push((index, parity, r_integer, s, e));
             r_inverses.push(r);
         }
     }
     Element::invert_all(&mut r_inverses);
+    let equation = |((index, parity, r, s, e), r_inverse): (_, Scalar<C, N>)| {
+        let (s, e): (Scalar<C, N>, Scalar<C, N>) = (s, e);
+        Equation {
+            index,
+            parity,
+            r,
+            u: s.mul(&r_inverse).to_integer(),
+            v: e.mul(&r_inverse).neg().to_integer(),
+        }
+    };
+    numbers.into_iter().zip(r_inverses).map(equation).collect()
+}
 
-    let mut places = Vec::with_capacity(2 * jobs.len());
-    let mut points = Vec::with_capacity(2 * jobs.len());
-    for (job, r_inverse) in jobs.iter().zip(&r_inverses) {
-        let a = table::mul(&job.s.mul(r_inverse).to_integer(), &job.point);
-        let minus_e = job.e.mul(r_inverse).neg().to_integer();
+/// r as an integer, r, s, e.
+type Numbers<C, const N: usize> = ([u64; N], Scalar<C, N>, Scalar<C, N>, Scalar<C, N>);
+
+/// The numbers of a signature, if they are within their bounds.
+fn parse<C: Curve<N>, const N: usize>(signed: &Signed<'_>) -> Option<Numbers<C, N>> {
+    if signed.r_s.len() != 2 * C::BYTES {
+        return None;
+    }
+    let (r, s) = signed.r_s.split_at(C::BYTES);
+    let r_integer = integer_from_be(r);
+    let r = Element::from_integer(&r_integer).filter(|r| !r.is_zero())?;
+    let s = Element::from_integer(&integer_from_be(s)).filter(|s| !s.is_zero())?;
+    let digest = &signed.digest[..signed.digest.len().min(C::BYTES)];
+    let e = Element::from_integer_below_r(&integer_from_be(digest));
+    Some((r_integer, r, s, e))
+}
+
+/// Solves equations one by one, and puts the keys that there are at their places.
+pub(super) fn solve<C: Curve<N>, const N: usize, const BYTES: usize>(
+    equations: &[Equation<N>],
+    answers: &mut [Candidates<BYTES>],
+) {
+    const { assert!(BYTES == C::BYTES) };
+    let mut places = Vec::with_capacity(2 * equations.len());
+    let mut points = Vec::with_capacity(2 * equations.len());
+    for Equation { index, parity, r, u, v } in equations {
+        // r is below the order, which is below the field's prime: no second x (r + n) is considered, as the
+        // reference does not either.
+        let x = C::Coordinate::from_integer(r);
+        let Some(point) = x.and_then(|x| Affine::<C, N>::from_x(x, *parity == Parity::Odd)) else {
+            continue;
+        };
+        let a = table::mul(u, &point);
         let table = C::generator_table();
-        if job.parity == Parity::Both {
-            let b = table.mul_add(&minus_e, Jacobian::INFINITY);
-            places.extend([(job.index, 0), (job.index, 1)]);
+        if *parity == Parity::Both {
+            let b = table.mul_add(v, Jacobian::INFINITY);
+            places.extend([(*index, 0), (*index, 1)]);
             points.extend([a.add(&b), a.neg().add(&b)]);
         } else {
-            places.push((job.index, usize::from(job.parity == Parity::Odd)));
-            points.push(table.mul_add(&minus_e, a));
+            places.push((*index, usize::from(*parity == Parity::Odd)));
+            points.push(table.mul_add(v, a));
         }
     }
     for ((index, candidate), point) in places.into_iter().zip(Jacobian::to_affine_all(&points)) {
@@ -76,26 +157,4 @@ pub(super) fn recover<'a, C: Curve<N>, const N: usize, const BYTES: usize>(
             y: integer_to_be(&point.y.to_integer()),
         });
     }
-    answers
-}
-
-/// The checks of §3, and the numbers of a signature; r apart, for the inversion.
-fn prepare<C: Curve<N>, const N: usize>(
-    index: usize,
-    signed: &Signed<'_>,
-    parity: Parity,
-) -> Option<(Job<C, N>, Scalar<C, N>)> {
-    if signed.r_s.len() != 2 * C::BYTES {
-        return None;
-    }
-    let (r, s) = signed.r_s.split_at(C::BYTES);
-    let r_integer = integer_from_be(r);
-    let r = Element::from_integer(&r_integer).filter(|r| !r.is_zero())?;
-    let s = Element::from_integer(&integer_from_be(s)).filter(|s| !s.is_zero())?;
-    // r is below the order, which is below the field's prime: no second x (r + n) is considered, as the
-    // reference does not either.
-    let point = Affine::from_x(FieldElement::from_integer(&r_integer)?, parity == Parity::Odd)?;
-    let digest = &signed.digest[..signed.digest.len().min(C::BYTES)];
-    let e = Element::from_integer_below_r(&integer_from_be(digest));
-    Some((Job { index, parity, point, s, e }, r))
 }
