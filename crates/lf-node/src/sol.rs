@@ -26,5 +26,6 @@ mod tests {
         assert_eq!((p.record_max_time_drift, p.auth_required, p.strict_signatures), (60, false, true));
         assert!(p.amendable_fields.is_empty() && p.auth_certificates.is_empty());
         assert_ne!(p.id, [0; 32]);
+        assert_eq!(p.work_factor(), 16);
     }
 }

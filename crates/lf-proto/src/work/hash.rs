@@ -108,7 +108,10 @@ impl<'t> Frankenhash<'t> {
     /// One of a round's 16 steps: a read of the table, then a cipher. The state is absorbed after the 8th and the last.
     #[inline]
     pub(super) fn step(&self, step: usize, t: &mut [u8; 16]) {
-        t[step % 8] ^= select(self.table.as_bytes(), u128::from_le_bytes(*t));
+        // As a number, not as a byte in memory: a load of all 16 bytes would wait for the store of that one.
+        let state = u128::from_le_bytes(*t);
+        let byte = u128::from(select(self.table.as_bytes(), state));
+        *t = (state ^ byte << (8 * (step % 8))).to_le_bytes();
         self.encrypt(&[step / 8], t);
     }
 

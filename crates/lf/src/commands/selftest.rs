@@ -9,7 +9,7 @@ use lf_node::selftest;
 use lf_proto::hash::Hash;
 use lf_proto::owner::{OwnerSecret, OwnerType};
 use lf_proto::pulse::{Known, PulseStart, th64};
-use lf_proto::record::{Record, RecordBuilder, RecordType};
+use lf_proto::record::{self, Record, RecordBuilder, RecordType};
 use lf_proto::selector::SelectorName;
 use lf_proto::work::{self, Table, TablePasses};
 use lf_proto::{base62, masking};
@@ -19,6 +19,8 @@ use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::ui;
 
+/// Records or proofs of a batch.
+const BATCH: usize = 64;
 /// How long each thing is measured.
 const MEASURE: Duration = Duration::from_millis(150);
 
@@ -164,6 +166,18 @@ fn each<T>(of: &'static str, count: usize, mut some: impl FnMut() -> T) -> Optio
     Some(Figure { value: best, unit: "µs", of, threads: 1 })
 }
 
+/// What a figure of a batch is of, with the implementation that this machine uses.
+fn batch_of(path: &'static str) -> &'static str {
+    match path {
+        "scalar" => "each, in plain code",
+        "avx512-ifma" => "each, in AVX-512 lanes",
+        "avx512+vaes" => "for one proof, with AVX-512",
+        "vaes" => "for one proof, with VAES",
+        "aes-ni" => "for one proof, with AES-NI",
+        _ => "for one proof, in plain code",
+    }
+}
+
 fn core(show: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
     let text = base62::encode(&[0, 5, 255, 0]);
     show(Line {
@@ -211,6 +225,15 @@ fn core(show: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
             figure: each("to check signature and selector", 1, check),
         })?;
     }
+
+    let batch = vec![record(&p224)?; BATCH];
+    let some: Vec<&Record> = batch.iter().collect();
+    let check = || record::verify_all(&some, true);
+    show(Line {
+        what: "p224 records in batches",
+        good: check().iter().all(Result::is_ok),
+        figure: each(batch_of(lf_proto::curve::path()), BATCH, check),
+    })?;
 
     let pulses = || -> Option<bool> {
         let start = PulseStart::new(&[b"name"], &[7], 1_600_000_000, &ed25519.private_hash()).ok()?;
@@ -277,6 +300,13 @@ fn wharrgarbl(show: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
             of: "searched",
             threads: workers.threads.get(),
         }),
+    })?;
+    let proofs = vec![(record.work_hash(), found); BATCH];
+    let check = || work::verify_batch(table, &proofs, TablePasses::NONE);
+    show(Line {
+        what: "verification in batches",
+        good: check().iter().all(Result::is_ok),
+        figure: each(batch_of(work::Path::best().name()), BATCH, check),
     })?;
     let mut other = *record.work_hash();
     other[0] ^= 1;
