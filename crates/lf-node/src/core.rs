@@ -6,6 +6,7 @@
 pub mod accept;
 pub mod pulse;
 pub mod query;
+pub mod sync;
 
 use lf_proto::owner::OwnerPublic;
 
