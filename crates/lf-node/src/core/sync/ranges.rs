@@ -366,6 +366,14 @@ impl Ranges {
         Ok(bounds)
     }
 
+    /// A place with about `rank` records below it; none beyond the last.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn place(&self, rank: u64, hashes: &dyn Hashes) -> Result<Option<Bound>, IndexError> {
+        self.bound_at(rank, true, hashes)
+    }
+
     /// A bound with `rank` records below it, or about so many if a place between two buckets is wanted.
     fn bound_at(&self, rank: u64, coarse: bool, hashes: &dyn Hashes) -> Result<Option<Bound>, IndexError> {
         let mut left = rank;
