@@ -355,6 +355,11 @@ impl Sync {
         action
     }
 
+    /// Linked records that were taken notice of: after a start it takes some events until it is all.
+    pub fn covered(&self) -> u32 {
+        self.ranges.covered()
+    }
+
     /// How replication stands.
     pub fn status(&self) -> SyncStatus {
         let sessions = || self.peers.values().filter_map(|peer| peer.session.as_ref());
