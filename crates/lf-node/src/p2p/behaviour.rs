@@ -35,8 +35,8 @@ const PENDING_OUT_MAX: u32 = 16;
 const ESTABLISHED_IN_MAX: u32 = 64;
 /// Connections that we made.
 const ESTABLISHED_OUT_MAX: u32 = 16;
-/// Connections with one peer: one each way when both began at once, and one that tries an address.
-const ESTABLISHED_PEER_MAX: u32 = 3;
+/// Connections with one peer: one each way when both began at once.
+const ESTABLISHED_PEER_MAX: u32 = 2;
 /// Questions of a peer that are read or answered at once.
 pub(super) const QUESTIONS_MAX: usize = 4;
 /// Questions of ours to one peer at once.

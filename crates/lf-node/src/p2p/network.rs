@@ -64,6 +64,8 @@ pub(super) enum Command {
     Connect(Target),
     /// A name was looked up.
     Resolved { target: Target, seed: usize, sockets: Vec<SocketAddr> },
+    /// Whether anything answers at an address.
+    Felt { address: PeerAddress, answers: bool },
     /// Asks for addresses to tell to a client.
     Tell { to: Scope, reply: SyncSender<Vec<PeerAddress>> },
     /// Ends the thread.
@@ -264,6 +266,7 @@ impl Network {
             }
             Command::Connect(target) => self.add_seed(target),
             Command::Resolved { target, seed, sockets } => self.on_resolved(&target, seed, sockets),
+            Command::Felt { address, answers } => self.on_felt(address, answers),
             Command::Tell { to, reply } => {
                 let _ = reply.send(self.book.tell(to, None, now_secs(), random));
             }
@@ -405,7 +408,7 @@ impl Network {
         connected.connections.insert(id, Connection { socket, outbound, counts });
         if outbound && let Some(socket) = socket {
             connected.listens = Some(socket);
-            self.on_dialed(PeerAddress { peer, socket }, id, is_first);
+            self.on_dialed(PeerAddress { peer, socket }, id);
         }
         if is_first {
             info!(%peer, address = ?socket, outbound, "peer connected");

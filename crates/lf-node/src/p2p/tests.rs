@@ -7,7 +7,6 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use lf_proto::owner::{OwnerSecret, OwnerType};
 use lf_store::View;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
@@ -160,7 +159,13 @@ impl TestPeer {
 
     #[track_caller]
     fn sees(&self, what: &Seen) {
-        wait(&format!("{:.200}", format!("{what:?}")), || self.has_seen(what));
+        let begun = Instant::now();
+        while !self.has_seen(what) {
+            let seen = &self.script.lock().unwrap().seen;
+            let seen: Vec<String> = seen.iter().map(|seen| format!("{:.100}", format!("{seen:?}"))).collect();
+            assert!(begun.elapsed() < TIME_MAX, "{what:.100?} does not happen: {seen:#?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     fn is_connected(&self, other: &TestPeer) -> bool {

@@ -28,6 +28,9 @@ const NAME_ADDRESSES_MAX: usize = 8;
 const RESOLVE_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long a seed is left alone when its addresses are being tried.
 const SEED_PAUSE_MS: u64 = 15_000;
+/// Addresses that are felt at once, and for how long.
+const FEELING_MAX: usize = 8;
+const FEEL_TIME_MAX: Duration = Duration::from_secs(5);
 /// Addresses that turned out to be our own.
 const OURSELVES_MAX: usize = 64;
 
@@ -43,8 +46,6 @@ struct Dialing {
     peer: Option<PeerId>,
     socket: Option<SocketAddr>,
     seed: Option<usize>,
-    /// Only to know whether the address is right.
-    feeler: bool,
 }
 
 /// What is being tried.
@@ -53,12 +54,14 @@ pub(super) struct Dialer {
     commands: Commands,
     dialing: HashMap<ConnectionId, Dialing>,
     ourselves: Vec<SocketAddr>,
+    /// Addresses that are being felt.
+    feeling: usize,
 }
 
 impl Dialer {
     pub(super) fn new(seeds: Vec<Target>, commands: Commands) -> Self {
         let mut dialer =
-            Dialer { seeds: Vec::new(), commands, dialing: HashMap::new(), ourselves: Vec::new() };
+            Dialer { seeds: Vec::new(), commands, dialing: HashMap::new(), ourselves: Vec::new(), feeling: 0 };
         seeds.into_iter().for_each(|target| dialer.add(target));
         dialer
     }
@@ -91,7 +94,7 @@ impl Network {
                 .iter()
                 .filter(|(_, connected)| connected.outbound)
                 .map(|(peer, _)| *peer)
-                .chain(self.dialer.dialing.values().filter(|d| !d.feeler).filter_map(|d| d.peer))
+                .chain(self.dialer.dialing.values().filter_map(|d| d.peer))
                 .collect();
             let others = outbound.iter().filter(|peer| !own(peer)).count();
             if outbound.len() >= OUTBOUND_WANTED {
@@ -106,7 +109,7 @@ impl Network {
                     && to_libp2p(peer).as_ref() != Some(self.swarm.local_peer_id())
             };
             let Some((peer, sockets)) = self.book.pick(only_own, now_ms, usable, random) else { return };
-            if !self.dial_peer(peer, &sockets, None, false) {
+            if !self.dial_peer(peer, &sockets, None) {
                 self.book.failed(&peer, now_ms, now, random);
             }
         }
@@ -151,14 +154,13 @@ impl Network {
                 for socket in &sockets {
                     self.book.learn(PeerAddress { peer, socket: *socket }, Source::User);
                 }
-                dialled = !sockets.is_empty() && self.dial_peer(peer, &sockets, Some(seed), false);
+                dialled = !sockets.is_empty() && self.dial_peer(peer, &sockets, Some(seed));
             }
             // Different peers may be behind one name.
             None => {
                 for socket in sockets {
                     let options = DialOpts::unknown_peer_id().address(to_multiaddr(&socket)).allocate_new_port();
-                    let dialing =
-                        Dialing { peer: None, socket: Some(socket), seed: Some(seed), feeler: false };
+                    let dialing = Dialing { peer: None, socket: Some(socket), seed: Some(seed) };
                     dialled |= self.dial(options.build(), dialing);
                 }
             }
@@ -168,24 +170,38 @@ impl Network {
         }
     }
 
-    /// Finds out whether a peer that came to us can be reached by others, too: if not, nobody shall be told of it.
+    /// Finds out whether the address of a peer that came to us can be reached by others, too: if not, nobody shall be
+    /// told of it. That something answers is enough, since the address is the one that the peer came from; a second
+    /// connection to it would get in the way of the first.
     pub(super) fn feel(&mut self, address: PeerAddress) {
-        let feelers = self.dialer.dialing.values().filter(|dialing| dialing.feeler).count();
-        if feelers < OUTBOUND_WANTED {
-            self.dial_peer(address.peer, &[address.socket], None, true);
+        if self.dialer.feeling >= FEELING_MAX {
+            return;
+        }
+        self.dialer.feeling += 1;
+        let commands = self.dialer.commands.clone();
+        tokio::spawn(async move {
+            let connecting = tokio::net::TcpStream::connect(address.socket);
+            let answers = matches!(tokio::time::timeout(FEEL_TIME_MAX, connecting).await, Ok(Ok(_)));
+            // Nobody takes it any more only when the node stops.
+            let _ = commands.send(Command::Felt { address, answers });
+        });
+    }
+
+    pub(super) fn on_felt(&mut self, address: PeerAddress, answers: bool) {
+        self.dialer.feeling -= 1;
+        if answers {
+            self.book.reached(address, now_secs());
         }
     }
 
-    fn dial_peer(&mut self, peer: PeerId, sockets: &[SocketAddr], seed: Option<usize>, feeler: bool) -> bool {
+    fn dial_peer(&mut self, peer: PeerId, sockets: &[SocketAddr], seed: Option<usize>) -> bool {
         let Some(theirs) = to_libp2p(&peer) else { return false };
-        let condition =
-            if feeler { PeerCondition::Always } else { PeerCondition::DisconnectedAndNotDialing };
         let options = DialOpts::peer_id(theirs)
-            .condition(condition)
+            .condition(PeerCondition::DisconnectedAndNotDialing)
             .addresses(sockets.iter().map(to_multiaddr).collect())
             .allocate_new_port()
             .build();
-        self.dial(options, Dialing { peer: Some(peer), socket: None, seed, feeler })
+        self.dial(options, Dialing { peer: Some(peer), socket: None, seed })
     }
 
     fn dial(&mut self, options: DialOpts, dialing: Dialing) -> bool {
@@ -204,7 +220,7 @@ impl Network {
     }
 
     /// A connection of ours was made.
-    pub(super) fn on_dialed(&mut self, address: PeerAddress, id: ConnectionId, is_first: bool) {
+    pub(super) fn on_dialed(&mut self, address: PeerAddress, id: ConnectionId) {
         let dialing = self.dialer.dialing.remove(&id);
         if let Some(place) = dialing.as_ref().and_then(|dialing| dialing.seed) {
             self.book.learn(address, Source::User);
@@ -214,9 +230,6 @@ impl Network {
             }
         }
         self.book.reached(address, now_secs());
-        if dialing.is_some_and(|dialing| dialing.feeler) && !is_first {
-            self.swarm.close_connection(id);
-        }
     }
 
     /// A connection of ours was not made.
