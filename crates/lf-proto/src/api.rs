@@ -372,6 +372,12 @@ pub struct NodeStatus {
     /// Why the node does not accept writes now; empty if it does.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub read_only_reason: String,
+    /// Until when its certificate for HTTPS is valid, seconds since 1970, if it has one.
+    #[serde(rename = "HTTPSUntil", default, skip_serializing_if = "Option::is_none")]
+    pub https_until: Option<u64>,
+    /// What keeps it from a (new) certificate for HTTPS; empty if nothing does.
+    #[serde(rename = "HTTPSProblem", default, skip_serializing_if = "String::is_empty")]
+    pub https_problem: String,
 }
 
 /// What a node knows of an owner.

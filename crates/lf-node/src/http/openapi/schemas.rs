@@ -211,6 +211,8 @@ const SCHEMAS: &[Schema] = &[
             maybe("Peers", List(&Is("Peer")), "Connected peers."),
             always("PendingCount", U64, "Records that wait for others they link to."),
             maybe("ReadOnlyReason", Text, "Why the node does not accept writes now."),
+            maybe("HTTPSUntil", U64, "When its certificate for HTTPS ends, seconds since 1970."),
+            maybe("HTTPSProblem", Text, "What keeps it from a new certificate for HTTPS."),
         ],
     },
     Schema {

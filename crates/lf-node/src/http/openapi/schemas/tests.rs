@@ -191,6 +191,8 @@ fn answers_are_described() {
         },
         pending_count: 1,
         read_only_reason: if full { "full".to_owned() } else { String::new() },
+        https_until: full.then_some(1),
+        https_problem: if full { "none".to_owned() } else { String::new() },
     };
     check("NodeStatus", &status(true), Some(&status(false)));
     let owner_status = |full: bool| api::OwnerStatus {
