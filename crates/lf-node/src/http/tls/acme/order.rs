@@ -71,8 +71,11 @@ pub(super) async fn order(
         order => order?,
     };
     answer_challenges(&mut order, certificates).await?;
-    if order.poll_ready(&POLLING).await? != OrderStatus::Ready {
-        return Err(why_invalid(&mut order).await);
+    match order.poll_ready(&POLLING).await {
+        Ok(OrderStatus::Ready) => {}
+        Ok(_) => return Err(why_invalid(&mut order, "the ACME server gives no reason".to_owned()).await),
+        Err(Error::Api(problem)) => return Err(why_invalid(&mut order, describe(&problem)).await),
+        Err(e) => return Err(e.into()),
     }
     let key = KeyPair::generate().map_err(here)?;
     let mut params = CertificateParams::new(config.hosts.iter().map(HostName::to_string).collect::<Vec<_>>())
@@ -137,8 +140,8 @@ fn challenge_certificate(host: &str, digest: &[u8]) -> Result<CertifiedKey, Orde
     Ok(CertifiedKey::new(vec![certificate.der().clone()], key))
 }
 
-/// What the server says of the challenges that failed.
-async fn why_invalid(order: &mut Order) -> OrderError {
+/// What the server says of the challenges that failed, which is more than what it says of the order.
+async fn why_invalid(order: &mut Order, otherwise: String) -> OrderError {
     let mut reasons = Vec::new();
     let mut authorizations = order.authorizations();
     while let Some(Ok(mut authorization)) = authorizations.next().await {
@@ -149,7 +152,7 @@ async fn why_invalid(order: &mut Order) -> OrderError {
         }
     }
     if reasons.is_empty() {
-        reasons.push("the ACME server gives no reason".to_owned());
+        reasons.push(otherwise);
     }
     OrderError::Refused(one_line(&reasons.join(", ")))
 }
