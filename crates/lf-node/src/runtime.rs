@@ -407,7 +407,7 @@ fn listen(address: SocketAddr, (what, option): Service) -> Result<Listening, Run
             io::ErrorKind::AddrInUse => "another program has the port; choose another with",
             io::ErrorKind::PermissionDenied => {
                 "ports below 1024 need rights (setcap cap_net_bind_service=+ep on lf, or \
-                 AmbientCapabilities=CAP_NET_BIND_SERVICE in its unit); or choose another port with"
+                 AmbientCapabilities=CAP_NET_BIND_SERVICE in its unit); choose another port with"
             }
             io::ErrorKind::AddrNotAvailable => "it is no address of this machine; choose another with",
             _ => "choose another address with",

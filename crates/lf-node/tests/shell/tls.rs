@@ -153,6 +153,20 @@ fn both_versions_speak_http_1_1() {
 }
 
 #[test]
+fn all_addresses_are_those_of_ipv4_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let (certificate, key) = pair();
+    std::fs::write(directory.path().join("chain.pem"), &certificate).unwrap();
+    std::fs::write(directory.path().join("key.pem"), key).unwrap();
+    let mut config = files_config(directory.path());
+    config.https.as_mut().unwrap().address = "[::]:0".parse().unwrap();
+    let node = Running::start(&config).unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 1], node.https_addr.unwrap().port()));
+    let stream = handshake(address, HOST, trusting(&certificate)).unwrap();
+    request_over(stream, "GET", "/status", &[], b"").ok();
+}
+
+#[test]
 fn over_tls_the_token_alone_is_trusted() {
     const MAKE: &[u8] = br#"{"Selectors":[{"Name":"x"}],"Value":"y","Passphrase":"open sesame"}"#;
     let node = tls_node(|_| {});

@@ -51,7 +51,7 @@ impl Keeper {
                 certificates.install(identity);
             }
             Some(_) => {
-                info!(hosts = %config.hosts, "the certificate at hand is for other hosts: ordering one")
+                info!(hosts = %config.hosts, "the certificate at hand is for other hosts: ordering one");
             }
             None => {}
         }

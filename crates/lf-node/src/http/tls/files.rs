@@ -47,7 +47,7 @@ impl Files {
     pub(super) fn load(&self) -> Result<Identity, TlsError> {
         let chain = read(&self.chain)?;
         let key = read(&self.key)?;
-        if std::fs::metadata(&self.key).is_ok_and(|m| m.mode() & 0o007 != 0) {
+        if std::fs::metadata(&self.key).is_ok_and(|m| m.mode() & 0o004 != 0) {
             warn!(path = %self.key.display(), "every user of this machine can read the key: chmod o= it");
         }
         let content = |path: &Path, problem| TlsError::Content { path: path.to_owned(), problem };
