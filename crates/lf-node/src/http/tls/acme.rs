@@ -120,7 +120,7 @@ impl Failures {
     /// failures per host and hour.
     fn wait(&mut self, failure: &OrderError, chance: u8) -> Duration {
         let (first, most) = match failure {
-            OrderError::Unreachable(_) => (10, 1_800),
+            OrderError::Unreachable(_) | OrderError::Busy(_) => (10, 1_800),
             OrderError::Refused(_) | OrderError::Here(_) => (300, 6 * 3_600),
         };
         let seconds = 1_u64.checked_shl(self.0).unwrap_or(u64::MAX).saturating_mul(first).min(most);

@@ -28,6 +28,9 @@ pub(super) enum OrderError {
     /// The server does not answer, or not as an ACME server does.
     #[error("cannot reach the ACME server: {0}")]
     Unreachable(String),
+    /// The server fails us, for reasons that pass.
+    #[error("the ACME server is not well: {0}")]
+    Busy(String),
     /// The server does not give one.
     #[error("no certificate: {0}")]
     Refused(String),
@@ -39,6 +42,7 @@ pub(super) enum OrderError {
 impl From<Error> for OrderError {
     fn from(error: Error) -> Self {
         match error {
+            Error::Api(problem) if passes(&problem) => OrderError::Busy(describe(&problem)),
             Error::Api(problem) => OrderError::Refused(describe(&problem)),
             Error::Other(inner) if inner.is::<Unreachable>() => {
                 OrderError::Unreachable(one_line(&inner.to_string()))
@@ -74,7 +78,9 @@ pub(super) async fn order(
     match order.poll_ready(&POLLING).await {
         Ok(OrderStatus::Ready) => {}
         Ok(_) => return Err(why_invalid(&mut order, "the ACME server gives no reason".to_owned()).await),
-        Err(Error::Api(problem)) => return Err(why_invalid(&mut order, describe(&problem)).await),
+        Err(Error::Api(problem)) if !passes(&problem) => {
+            return Err(why_invalid(&mut order, describe(&problem)).await);
+        }
         Err(e) => return Err(e.into()),
     }
     let key = KeyPair::generate().map_err(here)?;
@@ -158,13 +164,21 @@ async fn why_invalid(order: &mut Order, otherwise: String) -> OrderError {
 }
 
 fn is_unknown_account(problem: &Problem) -> bool {
-    problem.r#type.as_deref() == Some("urn:ietf:params:acme:error:accountDoesNotExist")
+    kind(problem) == "accountDoesNotExist"
+}
+
+/// Whether the same request may well succeed a little later (RFC 8555 §6.7).
+fn passes(problem: &Problem) -> bool {
+    matches!(kind(problem), "badNonce" | "serverInternal")
+}
+
+fn kind(problem: &Problem) -> &str {
+    let kind = problem.r#type.as_deref().unwrap_or_default();
+    kind.strip_prefix("urn:ietf:params:acme:error:").unwrap_or(kind)
 }
 
 fn describe(problem: &Problem) -> String {
-    let kind = problem.r#type.as_deref().unwrap_or_default();
-    let kind = kind.strip_prefix("urn:ietf:params:acme:error:").unwrap_or(kind);
-    one_line(&format!("{} ({kind})", problem.detail.as_deref().unwrap_or("no details")))
+    one_line(&format!("{} ({})", problem.detail.as_deref().unwrap_or("no details"), kind(problem)))
 }
 
 /// A server's words end up in logs and on terminals.
