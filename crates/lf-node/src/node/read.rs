@@ -98,6 +98,8 @@ impl Node {
             read_only_reason: self.inner.read_only.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             missing_count: 0,
             fetched_count: 0,
+            https_until: None,
+            https_problem: String::new(),
         })
     }
 

@@ -3,12 +3,13 @@
 use std::io;
 use std::time::Duration;
 
-use libp2p::core::transport::Boxed;
 use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::transport::Boxed;
 use libp2p::core::upgrade::Version;
 use libp2p::futures::TryFutureExt;
 use libp2p::gossipsub::{
-    self, IdentTopic, IdentityTransform, MessageAuthenticity, MessageId, ValidationMode, WhitelistSubscriptionFilter,
+    self, IdentTopic, IdentityTransform, MessageAuthenticity, MessageId, ValidationMode,
+    WhitelistSubscriptionFilter,
 };
 use libp2p::identity::Keypair;
 use libp2p::pnet::{PnetConfig, PreSharedKey};
@@ -85,7 +86,12 @@ pub(super) fn topic() -> IdentTopic {
 ///
 /// # Errors
 /// The libraries refuse their configuration, which they do not for any input.
-pub(super) fn swarm(key: &Keypair, network_id: [u8; 32], bans: Bans, traffic: Traffic) -> io::Result<Swarm<Behaviour>> {
+pub(super) fn swarm(
+    key: &Keypair,
+    network_id: [u8; 32],
+    bans: Bans,
+    traffic: Traffic,
+) -> io::Result<Swarm<Behaviour>> {
     let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_TIME_MAX);
     let transport = transport(key, network_id, traffic)?;
     Ok(Swarm::new(transport, behaviour(key, bans)?, key.public().to_peer_id(), config))

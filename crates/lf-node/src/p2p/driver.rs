@@ -173,7 +173,9 @@ impl<E: Engine> Driving<E> {
             }
             Action::CheckPulses { ticket, peer, pulses } => {
                 let job = PulseJob { ticket, peer, pulses };
-                if let Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) = self.pulses.try_send(job) {
+                if let Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) =
+                    self.pulses.try_send(job)
+                {
                     let news = vec![false; job.pulses.len()];
                     self.inbox.push_now(Event::PulsesChecked { ticket: job.ticket, news });
                 }

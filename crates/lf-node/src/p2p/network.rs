@@ -468,7 +468,9 @@ impl Network {
 
     fn on_asking(&mut self, event: request_response::Event<Vec<u8>, Vec<u8>>) {
         match event {
-            request_response::Event::Message { message: Message::Response { request_id, response }, .. } => {
+            request_response::Event::Message {
+                message: Message::Response { request_id, response }, ..
+            } => {
                 if let Some(Waiting { ticket, .. }) = self.waiting.remove(&request_id) {
                     self.inbox.push(Event::Answer { ticket, bytes: response });
                 }
@@ -569,7 +571,8 @@ impl Network {
     fn save(&mut self) {
         self.saved = Instant::now();
         // The longest connected first.
-        let mut dialled: Vec<(&PeerId, &Connected)> = self.connected.iter().filter(|(_, c)| c.outbound).collect();
+        let mut dialled: Vec<(&PeerId, &Connected)> =
+            self.connected.iter().filter(|(_, c)| c.outbound).collect();
         dialled.sort_by_key(|(_, connected)| connected.since);
         let dialled: Vec<PeerId> = dialled.into_iter().map(|(peer, _)| *peer).collect();
         self.book.set_anchors(&dialled);

@@ -2,13 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Instant;
 
 use clap::{Args, Subcommand, ValueEnum};
 use lf_client::Client;
+use lf_node::http::tls::{AcmeConfig, AcmeUrl, CertificateSource, Contact, HostNames, HttpsConfig};
 use lf_node::p2p::{P2P_PORT, Target};
 use lf_node::{P2pConfig, RunConfig};
 use lf_proto::api::Peer;
@@ -45,7 +46,7 @@ enum Command {
 /// that is built in. Records in a bootstrap.lf there are read first.
 #[derive(Debug, Args)]
 #[command(
-    before_long_help = "Examples:\n  lf node start\n  lf node start --localtest --logstderr\n  lf node start --path /srv/lf --http 0.0.0.0:9980\n\n"
+    before_long_help = "Examples:\n  lf node start\n  lf node start --localtest --logstderr\n  lf node start --path /srv/lf --http 0.0.0.0:9980\n  lf node start --letsencrypt node.example.org --acme-contact me@example.org\n  lf node start --tls-cert chain.pem --tls-key key.pem --https 8443\n\n"
 )]
 struct Start {
     /// Serve HTTP on this port of loopback, or on ADDRESS:PORT; 0 for none
@@ -72,9 +73,73 @@ struct Start {
     /// Publish comments on what this node sees (not yet)
     #[arg(long, hide = true)]
     oracle: bool,
-    /// Serve HTTPS for these hosts (not yet)
-    #[arg(long, value_name = "HOST,…", hide = true)]
-    letsencrypt: Option<String>,
+    #[command(flatten)]
+    https: Https,
+}
+
+/// HTTPS for everybody, besides HTTP for this machine. Requests over it are trusted only with the token in
+/// authtoken.secret.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "HTTPS")]
+struct Https {
+    /// Serve HTTPS for these hosts too, with a certificate of Let's Encrypt
+    ///
+    /// Their port 443 must lead here. The certificate is kept in the home directory and renewed in time. To give this
+    /// option is to agree to the authority's terms.
+    #[arg(long, value_name = "HOST,…", conflicts_with = "tls_cert")]
+    letsencrypt: Option<HostNames>,
+    /// Serve HTTPS too, with the certificate in this PEM file, its issuers' behind it; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key, a PEM file
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Where to serve HTTPS: a port of all addresses, or ADDRESS:PORT [default: 443]
+    #[arg(long, value_name = "PORT", value_parser = https_address)]
+    https: Option<SocketAddr>,
+    /// Another ACME server's directory, in place of Let's Encrypt's
+    #[arg(long, value_name = "URL", requires = "letsencrypt")]
+    acme_directory: Option<AcmeUrl>,
+    /// Certificates to trust for talking to the ACME server, a PEM file, in place of the system's
+    #[arg(long, value_name = "FILE", requires = "letsencrypt")]
+    acme_root: Option<PathBuf>,
+    /// Where the certificate authority can reach you
+    #[arg(long, value_name = "MAIL", requires = "letsencrypt")]
+    acme_contact: Option<Contact>,
+}
+
+/// The port for HTTPS by default.
+const HTTPS_PORT: u16 = 443;
+
+/// A port of all addresses, or one address and its port.
+fn https_address(text: &str) -> Result<SocketAddr, String> {
+    match text.parse::<u16>() {
+        Ok(port) => Ok(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))),
+        Err(_) => text.parse().map_err(|_| "it must be PORT or ADDRESS:PORT".to_owned()),
+    }
+}
+
+impl Https {
+    fn config(&self) -> Result<Option<HttpsConfig>> {
+        let certificate = match (&self.letsencrypt, &self.tls_cert, &self.tls_key) {
+            (Some(hosts), ..) => CertificateSource::Acme(AcmeConfig {
+                hosts: hosts.clone(),
+                directory: self.acme_directory.clone().unwrap_or_default(),
+                root: self.acme_root.clone(),
+                contact: self.acme_contact.clone(),
+            }),
+            (None, Some(chain), Some(key)) => {
+                CertificateSource::Files { chain: chain.clone(), key: key.clone() }
+            }
+            _ if self.https.is_some() => {
+                return Err(Failure::new("--https needs a certificate")
+                    .hint("give --letsencrypt HOST, or --tls-cert FILE and --tls-key FILE"));
+            }
+            _ => return Ok(None),
+        };
+        let address = self.https.unwrap_or_else(|| SocketAddr::from((Ipv6Addr::UNSPECIFIED, HTTPS_PORT)));
+        Ok(Some(HttpsConfig { address, certificate }))
+    }
 }
 
 /// Fetch genesis and records of another node
@@ -197,11 +262,6 @@ pub(crate) fn run(context: &Context, args: Node) -> Result<()> {
 }
 
 fn start(context: &Context, args: &Start) -> Result<()> {
-    if args.letsencrypt.is_some() {
-        return Err(
-            Failure::new("--letsencrypt is not there yet").hint("put a reverse proxy in front for HTTPS")
-        );
-    }
     if args.oracle {
         return Err(Failure::new("--oracle is not there yet"));
     }
@@ -209,6 +269,7 @@ fn start(context: &Context, args: &Start) -> Result<()> {
         local_test: args.localtest,
         http: args.http.0,
         p2p: args.p2p.config(&args.seed),
+        https: args.https.config()?,
         log_stderr: args.logstderr,
         log_json: args.logjson,
         log_level: match args.loglevel {
