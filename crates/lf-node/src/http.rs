@@ -101,6 +101,8 @@ pub(crate) struct Context {
     /// The node's public key, for `/status`.
     identity: Blob,
     limits: Limits,
+    /// What `/v1/peers` tells: addresses of peers, as multiaddrs.
+    peers: signal::Receiver<Vec<String>>,
     metrics: HttpMetrics,
     requests: Arc<Semaphore>,
     makes: Arc<Semaphore>,
@@ -123,6 +125,8 @@ pub(crate) struct HttpConfig {
     pub(crate) token: AuthToken,
     pub(crate) identity: Blob,
     pub(crate) limits: Limits,
+    /// Addresses of peers, as multiaddrs, as whoever knows them tells.
+    pub(crate) peers: signal::Receiver<Vec<String>>,
     pub(crate) linked: signal::Receiver<u32>,
 }
 
@@ -142,6 +146,7 @@ impl HttpServer {
             node: config.node,
             token: config.token,
             identity: config.identity,
+            peers: config.peers,
             metrics: HttpMetrics::default(),
             requests: Arc::new(Semaphore::new(limits.requests_max)),
             makes: Arc::new(Semaphore::new(limits.makes_max)),

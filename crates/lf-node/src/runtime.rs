@@ -21,7 +21,7 @@ use tracing::{info, warn};
 
 use self::bootstrap::Bootstrap;
 use self::home::Home;
-pub use self::offline::Offline;
+pub use self::offline::{Offline, OfflineNode};
 use crate::http::{HttpConfig, HttpServer, Limits};
 use crate::{Node, NodeConfig, NodeError};
 
@@ -102,6 +102,16 @@ pub enum RunError {
         /// What is wrong with it.
         source: GenesisError,
     },
+    /// The home has another network than the one that is to be joined.
+    #[error("{path} is a home of network {name}, id {id}; join in another home, given with --path")]
+    OtherNetwork {
+        /// The home.
+        path: PathBuf,
+        /// Its network's name, quoted.
+        name: String,
+        /// Its network's id, hexadecimal.
+        id: String,
+    },
     /// A secret's file does not hold one.
     #[error("cannot use {path}: {problem}; remove it and the node makes a new one")]
     Secret {
@@ -181,7 +191,9 @@ impl Running {
             Running { http_addr: None, node, server: None, bootstrap: None, runtime: Some(runtime), home };
         if let (Some((listener, address)), Some(runtime)) = (listener, &running.runtime) {
             let node = running.node.clone();
-            let http = HttpConfig { node, token, identity, limits: config.limits.clone(), linked };
+            // Nobody knows peers yet: an empty list.
+            let (_, peers) = signal::channel(Vec::new());
+            let http = HttpConfig { node, token, identity, limits: config.limits.clone(), peers, linked };
             let _inside = runtime.enter();
             let listener = tokio::net::TcpListener::from_std(listener)
                 .map_err(|source| RunError::System { action: "serve HTTP", source })?;

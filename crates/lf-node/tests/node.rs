@@ -225,6 +225,45 @@ fn watching_goes_on_from_any_index() {
     assert!(first.iter().chain(&rest).is_sorted_by_key(|(index, _)| *index));
 }
 
+/// Gives a piece, then has nothing for a while, over and over.
+struct Slow<'a> {
+    pieces: std::slice::Chunks<'a, u8>,
+    waits: u32,
+}
+
+impl std::io::Read for Slow<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.waits += 1;
+        if !self.waits.is_multiple_of(3) {
+            return Err(std::io::ErrorKind::WouldBlock.into());
+        }
+        let piece = self.pieces.next().unwrap_or_default();
+        buffer[..piece.len()].copy_from_slice(piece);
+        Ok(piece.len())
+    }
+}
+
+#[test]
+fn a_slow_input_is_stored_while_it_comes() {
+    let (home, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (source, node) = (open(home.path()), open(other.path()));
+    let alice = owner("alice");
+    for i in 0..20u64 {
+        source.make_record(&make(&alice, "slow", i, "x", now()), &GO_ON).unwrap();
+    }
+    let bytes: Vec<u8> = source.dump().flat_map(|record| record.unwrap()).collect();
+    let mut seen = Vec::new();
+    // The whole of the file is needed before the first record is sure to be whole, so it comes twice.
+    let twice = [bytes.clone(), bytes.repeat(70_000 / bytes.len() + 1)].concat();
+    let input = Slow { pieces: twice.chunks(1_000), waits: 0 };
+    let report = node
+        .import(input, &mut |progress| seen.push((progress.records_done, node.linked())), &GO_ON)
+        .unwrap();
+    assert_eq!((report.accepted, report.refused), (20, 0), "{report:?}");
+    assert_eq!(node.linked(), source.linked());
+    assert!(seen.iter().any(|(_, linked)| *linked == source.linked()), "stored before the end: {seen:?}");
+}
+
 #[test]
 fn outside_of_local_test_mode_work_is_needed_and_done() {
     let home = tempfile::tempdir().unwrap();

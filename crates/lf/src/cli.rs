@@ -62,6 +62,7 @@ pub(crate) enum Command {
     Node(commands::node::Node),
     Db(commands::db::Db),
     Makegenesis(commands::makegenesis::MakeGenesis),
+    Genesis(commands::genesis::GenesisArgs),
     Verify(commands::verify::Verify),
     Demo(commands::demo::Demo),
     Selftest(commands::selftest::SelfTest),

@@ -80,8 +80,7 @@ fn operation(endpoint: &Endpoint, verb: &str, with_body: bool) -> Value {
         .iter()
         .filter(|p| !(with_body && p.name == "q"))
         .map(|p| {
-            let required = p.place == "path" || (p.name == "q" && !with_body);
-            json!({ "name": p.name, "in": p.place, "required": required, "description": p.about,
+            json!({ "name": p.name, "in": p.place, "required": p.required, "description": p.about,
                     "schema": { "type": "string" } })
         })
         .collect();
@@ -109,6 +108,7 @@ fn content(content: Content) -> Option<Value> {
         Content::Empty => return None,
         Content::Json(name) => ("application/json", schemas::reference(name)),
         Content::JsonSets(name) => ("application/json", sets(name)),
+        Content::Texts => ("application/json", json!({ "type": "array", "items": { "type": "string" } })),
         Content::AnyJson => ("application/json", json!({ "type": "object" })),
         Content::Octets => ("application/octet-stream", json!({})),
         Content::Text(media) => (media.split(';').next().unwrap_or(media), json!({ "type": "string" })),
