@@ -235,7 +235,7 @@ fn start_stalling(node: &Node, home: &Home) -> (Proxy, Child) {
         .stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     let begun = Instant::now();
-    while log_bytes(&home.path().join("localtest/store")) < 400_000 {
+    while log_bytes(&home.path().join("localtest/store/log")) < 400_000 {
         assert!(begun.elapsed() < PATIENCE, "nothing is stored while records come");
         std::thread::sleep(Duration::from_millis(20));
     }
