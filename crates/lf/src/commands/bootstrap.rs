@@ -303,13 +303,21 @@ impl Download {
         let read = move || {
             loop {
                 let mut piece = vec![0; PIECE_BYTES];
-                let read = body.read(&mut piece).map(|count| {
-                    piece.truncate(count);
-                    piece
-                });
-                let more = read.as_ref().is_ok_and(|piece| !piece.is_empty());
-                // An end without a break is told by leaving.
-                if (!more && read.is_ok()) || send.send(read).is_err() || !more {
+                let done = match body.read(&mut piece) {
+                    // An end without a break is told by leaving.
+                    Ok(0) => true,
+                    Ok(count) => {
+                        piece.truncate(count);
+                        send.send(Ok(piece)).is_err()
+                    }
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => false,
+                    Err(e) => {
+                        // Who has left does not want to know.
+                        let _ = send.send(Err(e));
+                        true
+                    }
+                };
+                if done {
                     return;
                 }
             }

@@ -33,7 +33,7 @@ pub(crate) struct GenesisArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     Show(Show),
-    Amend(Amend),
+    Amend(Box<Amend>),
 }
 
 /// Show a network's parameters, its owner and its first records
