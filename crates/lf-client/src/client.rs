@@ -187,8 +187,7 @@ impl Client {
     /// No answer, or none that makes sense.
     pub fn peers(&self) -> Result<Vec<String>, ClientError> {
         let mut peers: Vec<String> = self.get_json("/v1/peers")?;
-        let printable = |peer: &String| peer.bytes().all(|b| b.is_ascii_graphic());
-        peers.retain(|peer| peer.starts_with('/') && peer.len() <= PEER_BYTES_MAX && printable(peer));
+        peers.retain(|peer| may_be_peer(peer));
         peers.truncate(PEERS_MAX);
         Ok(peers)
     }
@@ -214,4 +213,25 @@ fn parse<T: DeserializeOwned>(url: &Url, body: &[u8]) -> Result<T, ClientError> 
 
 pub(crate) fn wrong(url: &Url, problem: String) -> ClientError {
     ClientError::Answer { url: url.to_string(), problem }
+}
+
+/// Whether a text may be a multiaddr. It goes into a file and onto terminals; whoever dials it parses it.
+fn may_be_peer(text: &str) -> bool {
+    text.starts_with('/') && text.len() <= PEER_BYTES_MAX && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_a_peer() {
+        for good in ["/ip4/192.0.2.1/tcp/9908", "/dns/one.example.com/tcp/9908/p2p/12D3KooW"] {
+            assert!(may_be_peer(good), "{good}");
+        }
+        let long = format!("/dns/{}", "x".repeat(PEER_BYTES_MAX));
+        for bad in ["", "192.0.2.1:9908", "/ip4/192.0.2.1 ", "/dns/\u{1b}[31m", "/dns/é", &long] {
+            assert!(!may_be_peer(bad), "{bad}");
+        }
+    }
 }

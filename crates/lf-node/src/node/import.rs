@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use lf_proto::hash::Hash;
-use lf_proto::record::{DecodeError, Record, RecordStream};
+use lf_proto::record::{DecodeError, Record, RecordStream, RecordType};
 use lf_store::{Answer, Put, PutOutcome, StoreError};
 
 use super::{Node, Tally, now};
@@ -91,7 +91,7 @@ impl Node {
                     continue;
                 }
                 let (batch, after) = import.next_batch(&mut source);
-                let waits = matches!(after, After::Later);
+                let (waits, settles) = (matches!(after, After::Later), matches!(after, After::Settled));
                 if let After::Nothing(end) = after {
                     ended = true;
                     broken = end.err();
@@ -107,14 +107,18 @@ impl Node {
                     verdicts: self.inner.verifier.check(Lane::Import, batch),
                     done: ImportProgress { bytes_done: source.stream.offset(), records_done: source.records },
                 });
+                if settles {
+                    for next in checking.drain(..) {
+                        import.wait_for(next, progress)?;
+                    }
+                    import.finish()?;
+                }
                 if !waits {
                     continue;
                 }
             }
             let Some(next) = checking.pop_front() else { break };
-            let verdicts = next.verdicts.recv().map_err(|_| super::write::unchecked())?;
-            import.take(next.hashes, verdicts)?;
-            progress(next.done);
+            import.wait_for(next, progress)?;
         }
         import.finish()?;
         match broken {
@@ -181,6 +185,8 @@ enum After {
     More,
     /// More, but not now.
     Later,
+    /// More, once all before is stored: it ended with a genesis record, which may change the rules for what follows.
+    Settled,
     /// The end of the file, or a failure.
     Nothing(Result<(), Failure>),
 }
@@ -206,13 +212,27 @@ impl Import<'_> {
                     Tally::add(&self.node.inner.tally.records_duplicate);
                 }
                 Ok(None) => match check_limits(&record, &rules, now) {
-                    Ok(()) => batch.push(record),
+                    Ok(()) => {
+                        let amends = record.record_type() == RecordType::Genesis;
+                        batch.push(record);
+                        if amends {
+                            return (batch, After::Settled);
+                        }
+                    }
                     Err(refusal) => self.refused(&record.hash(), &self.node.refuse(refusal)),
                 },
                 Err(e) => return (batch, After::Nothing(Err(e.into()))),
             }
         }
         (batch, After::More)
+    }
+
+    /// Waits until records are checked, and hands on those that were accepted.
+    fn wait_for(&mut self, next: Checking, progress: &mut dyn FnMut(ImportProgress)) -> Result<(), Failure> {
+        let verdicts = next.verdicts.recv().map_err(|_| super::write::unchecked())?;
+        self.take(next.hashes, verdicts)?;
+        progress(next.done);
+        Ok(())
     }
 
     fn refused(&mut self, hash: &Hash, failure: &Failure) {
