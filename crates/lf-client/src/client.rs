@@ -9,6 +9,7 @@ use lf_proto::json;
 use lf_proto::owner::OwnerPublic;
 use lf_proto::pulse::{Pulse, PulseChains};
 use lf_proto::record::{LINKS_MAX, Record};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::http::{Request, Transport};
@@ -186,7 +187,7 @@ impl Client {
     /// # Errors
     /// No answer, or none that makes sense.
     pub fn peers(&self) -> Result<Vec<String>, ClientError> {
-        let mut peers: Vec<String> = self.get_json("/v1/peers")?;
+        let PeerAddresses { mut peers } = self.get_json("/v1/peers")?;
         peers.retain(|peer| may_be_peer(peer));
         peers.truncate(PEERS_MAX);
         Ok(peers)
@@ -213,6 +214,13 @@ fn parse<T: DeserializeOwned>(url: &Url, body: &[u8]) -> Result<T, ClientError> 
 
 pub(crate) fn wrong(url: &Url, problem: String) -> ClientError {
     ClientError::Answer { url: url.to_string(), problem }
+}
+
+/// What a node says of its peers.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct PeerAddresses {
+    peers: Vec<String>,
 }
 
 /// Whether a text may be a multiaddr. It goes into a file and onto terminals; whoever dials it parses it.

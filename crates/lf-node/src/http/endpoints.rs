@@ -63,8 +63,6 @@ pub(super) enum Content {
     Json(&'static str),
     /// JSON: lists of lists of the named schema.
     JsonSets(&'static str),
-    /// JSON: a list of texts.
-    Texts,
     /// JSON of any shape.
     AnyJson,
     /// Bytes.
@@ -284,7 +282,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         path: "/v1/peers",
         handler: handlers::peers,
         about: "Addresses of peers to begin with, as multiaddrs.",
-        answer: Content::Texts,
+        answer: Content::AnyJson,
         ..READ
     },
     Endpoint {

@@ -146,7 +146,7 @@ pub(super) fn genesis(context: &Context, _: &Call) -> Result<Reply, Failure> {
 }
 
 pub(super) fn peers(context: &Context, _: &Call) -> Result<Reply, Failure> {
-    Reply::json(&*context.peers.borrow())
+    Reply::json(&serde_json::json!({ "Peers": *context.peers.borrow() }))
 }
 
 pub(super) fn records(context: &Context, call: &Call) -> Result<Reply, Failure> {

@@ -108,7 +108,6 @@ fn content(content: Content) -> Option<Value> {
         Content::Empty => return None,
         Content::Json(name) => ("application/json", schemas::reference(name)),
         Content::JsonSets(name) => ("application/json", sets(name)),
-        Content::Texts => ("application/json", json!({ "type": "array", "items": { "type": "string" } })),
         Content::AnyJson => ("application/json", json!({ "type": "object" })),
         Content::Octets => ("application/octet-stream", json!({})),
         Content::Text(media) => (media.split(';').next().unwrap_or(media), json!({ "type": "string" })),

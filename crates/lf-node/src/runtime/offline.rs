@@ -1,11 +1,13 @@
 //! A home without a running node: what `lf db` works on, and what `lf node bootstrap` fills.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
 
 use lf_proto::genesis::Genesis;
 use lf_store::StoreOptions;
+use serde_json::json;
 use tracing::warn;
 
 use super::home::Home;
@@ -93,20 +95,25 @@ impl OfflineNode {
         self.home.path()
     }
 
-    /// Keeps addresses of peers for the node to begin with, unless it has some already. Returns whether it did.
+    /// Keeps addresses of peers (multiaddrs that end in `/p2p/` and the peer's id) for the node to begin with, unless it
+    /// has some already. Returns of how many peers.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn keep_peers(&self, peers: &[String]) -> Result<bool, RunError> {
+    pub fn keep_peers(&self, addresses: &[String]) -> Result<usize, RunError> {
         let path = self.home.path().join("peers.json");
-        if peers.is_empty() || path.exists() {
-            return Ok(false);
+        let mut peers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for address in addresses {
+            if let Some((_, id)) = address.rsplit_once("/p2p/") {
+                peers.entry(id).or_default().push(address);
+            }
         }
-        let mut text = serde_json::to_vec_pretty(peers)
-            .map_err(|e| RunError::System { action: "write JSON", source: e.into() })?;
-        text.push(b'\n');
-        write_whole(&path, &text)?;
-        Ok(true)
+        if peers.is_empty() || path.exists() {
+            return Ok(0);
+        }
+        let lines: Vec<_> = peers.values().map(|of_one| json!({ "Addresses": of_one })).collect();
+        write_whole(&path, format!("{:#}\n", json!({ "Peers": lines })).as_bytes())?;
+        Ok(peers.len())
     }
 
     /// Writes what is queued, closes the store, gives the home free.
@@ -139,13 +146,19 @@ mod tests {
     fn peers_are_kept_where_there_are_none() {
         let directory = tempfile::tempdir().unwrap();
         let node = OfflineNode::join(&RunConfig::new(directory.path()), &crate::sol()).unwrap();
-        let peers = |text: &str| vec![text.to_owned()];
-        assert!(!node.keep_peers(&[]).unwrap());
-        assert!(node.keep_peers(&peers("/ip4/192.0.2.1/tcp/9908")).unwrap());
-        assert!(!node.keep_peers(&peers("/ip4/192.0.2.2/tcp/9908")).unwrap());
+        let peers = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        assert_eq!(node.keep_peers(&peers(&["/ip4/192.0.2.1/tcp/9908"])).unwrap(), 0, "of nobody");
+        let known = [
+            "/ip4/192.0.2.1/tcp/9908/p2p/A",
+            "/ip4/192.0.2.2/tcp/9908/p2p/B",
+            "/ip6/2001:db8::1/tcp/1/p2p/A",
+        ];
+        assert_eq!(node.keep_peers(&peers(&known)).unwrap(), 2);
+        assert_eq!(node.keep_peers(&peers(&["/ip4/192.0.2.3/tcp/9908/p2p/C"])).unwrap(), 0);
         let kept = fs::read(directory.path().join("peers.json")).unwrap();
-        let kept: Vec<String> = serde_json::from_slice(&kept).unwrap();
-        assert_eq!(kept, ["/ip4/192.0.2.1/tcp/9908"]);
+        let kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+        let lines = json!([{ "Addresses": [known[0], known[2]] }, { "Addresses": [known[1]] }]);
+        assert_eq!(kept, json!({ "Peers": lines }));
         assert_eq!(fs::read(directory.path().join("genesis.lf")).unwrap(), crate::sol().to_bytes());
         node.stop().unwrap();
     }

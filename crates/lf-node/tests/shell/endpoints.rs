@@ -390,7 +390,7 @@ fn what_a_new_node_needs_is_served() {
     let node = node();
     let genesis = node.get("/v1/genesis");
     assert_eq!((genesis.status, genesis.body), (200, lf_node::sol().to_bytes()));
-    assert_eq!(node.get("/v1/peers").ok(), serde_json::json!([]));
+    assert_eq!(node.get("/v1/peers").ok(), serde_json::json!({ "Peers": [] }));
 }
 
 #[test]

@@ -120,8 +120,9 @@ pub(crate) fn run(context: &Context, args: &Bootstrap) -> Result<()> {
         Err(ClientError::Api { status: 404, .. }) => Vec::new(),
         Err(e) => return Err(e.into()),
     };
-    if node.keep_peers(&peers).map_err(run_failure)? {
-        ui::note(&format!("{} to begin with kept in peers.json", ui::plural(peers.len() as u64, "peer")));
+    let peers = node.keep_peers(&peers).map_err(run_failure)?;
+    if peers > 0 {
+        ui::note(&format!("{} to begin with kept in peers.json", ui::plural(peers as u64, "peer")));
     }
     let begun = Instant::now();
     let before = node.node().linked();
