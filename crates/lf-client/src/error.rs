@@ -95,14 +95,6 @@ pub enum ClientError {
     /// A genesis that cannot be made.
     #[error(transparent)]
     Genesis(#[from] lf_proto::genesis::GenesisError),
-    /// Writing what was received failed.
-    #[error("cannot write what {url} sends: {source}")]
-    Sink {
-        /// The node's URL.
-        url: String,
-        /// Why.
-        source: std::io::Error,
-    },
 }
 
 impl ClientError {

@@ -283,7 +283,7 @@ fn plain_selectors(selectors: &[SelectorArg]) -> Result<Vec<(&[u8], u64)>, Clien
 }
 
 /// Refuses a value that the network will not take, before any work is done for it.
-fn check_value(value: &[u8], bytes_max: u64, owner: &OwnerPublic) -> Result<(), ClientError> {
+pub(crate) fn check_value(value: &[u8], bytes_max: u64, owner: &OwnerPublic) -> Result<(), ClientError> {
     if value.len() as u64 <= bytes_max {
         return Ok(());
     }

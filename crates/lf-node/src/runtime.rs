@@ -22,7 +22,7 @@ use tracing::{info, warn};
 
 use self::bootstrap::Bootstrap;
 use self::home::Home;
-pub use self::offline::Offline;
+pub use self::offline::{Offline, OfflineNode};
 use crate::http::tls::{HttpsConfig, Tls, TlsError};
 use crate::http::{HttpConfig, HttpServer, Limits};
 use crate::p2p::{Inbox, P2p, P2pConfig, P2pError, P2pHandle, P2pParts};
@@ -110,6 +110,16 @@ pub enum RunError {
         path: PathBuf,
         /// What is wrong with it.
         source: GenesisError,
+    },
+    /// The home has another network than the one that is to be joined.
+    #[error("{path} is a home of network {name}, id {id}; join in another home, given with --path")]
+    OtherNetwork {
+        /// The home.
+        path: PathBuf,
+        /// Its network's name, quoted.
+        name: String,
+        /// Its network's id, hexadecimal.
+        id: String,
     },
     /// A secret's file does not hold one.
     #[error("cannot use {path}: {problem}; remove it and the node makes a new one")]

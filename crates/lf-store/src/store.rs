@@ -91,7 +91,10 @@ pub enum StoreError {
     )]
     Stopped(String),
     /// The directory holds another network's records.
-    #[error("this directory holds the records of another network: its genesis record {0} is not here")]
+    #[error(
+        "the records in this home are of another network: genesis record {0} is not among them; put the genesis.lf \
+         back that they began with, or give another home with --path"
+    )]
     OtherNetwork(Hash),
     /// A file operation failed.
     #[error("store: {0}")]

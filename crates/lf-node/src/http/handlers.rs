@@ -129,6 +129,24 @@ pub(super) fn dump(context: &Context, _: &Call) -> Result<Reply, Failure> {
     Ok(Reply::Dump(context.node.dump()))
 }
 
+pub(super) fn genesis(context: &Context, _: &Call) -> Result<Reply, Failure> {
+    Ok(Reply::octets(context.node.genesis().to_bytes()))
+}
+
+pub(super) fn records(context: &Context, call: &Call) -> Result<Reply, Failure> {
+    let wrong = |name: &str| {
+        Failure::bad_request(
+            "ErrInvalidParameter",
+            format!("no usable {name}: an index and a hash are needed"),
+        )
+    };
+    let from = parameter(&call.query, "from").and_then(|text| text.parse().ok());
+    let from: u32 = from.ok_or_else(|| wrong("from"))?;
+    let after = parameter(&call.query, "after").and_then(|text| text.parse().ok());
+    let after: Hash = after.ok_or_else(|| wrong("after"))?;
+    Ok(Reply::Dump(context.node.dump_from(from, &after)?))
+}
+
 pub(super) fn metrics(context: &Context, _: &Call) -> Result<Reply, Failure> {
     let gauges = metrics::Gauges {
         connections: context.connections.load(std::sync::atomic::Ordering::Relaxed),

@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 
 use lf_proto::api::{self, NodeStatus, OwnerStatus, Query, QueryResult};
 use lf_proto::blob::Blob;
+use lf_proto::genesis::Genesis;
 use lf_proto::hash::Hash;
 use lf_proto::owner::OwnerPublic;
 use lf_proto::record::{LINKS_MAX, Record};
@@ -126,6 +127,38 @@ impl Node {
     /// All linked records, links before linkers: what a new node can start from.
     pub fn dump(&self) -> Dump {
         Dump { view: self.inner.reader.view(), next: 0 }
+    }
+
+    /// The linked records from index `from` on, as [`dump`](Self::dump) gives them, if the one before is `after`. So
+    /// who was cut off goes on where it was, and who has what this node has under other indexes is told.
+    ///
+    /// # Errors
+    /// 404 if there is another record before `from`, or none; the store failed.
+    pub fn dump_from(&self, from: u32, after: &Hash) -> Result<Dump, Failure> {
+        let view = self.inner.reader.view();
+        let before = from.checked_sub(1).map(|index| view.row(index)).transpose()?.flatten();
+        if before.is_none_or(|row| row.hash != *after) {
+            let message = format!("record {after} is not the one before index {from} here");
+            return Err(Failure { status: 404, name: "ErrRecordNotFound", message });
+        }
+        Ok(Dump { view, next: from })
+    }
+
+    /// The network's genesis: what every node of it starts from.
+    pub fn genesis(&self) -> &Genesis {
+        &self.inner.genesis
+    }
+
+    /// How many records are linked, and the hash of the last of them: where [`dump_from`](Self::dump_from) of the node
+    /// that they came from goes on.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn last_linked(&self) -> Result<Option<(u32, Hash)>, Failure> {
+        let view = self.inner.reader.view();
+        let count = view.linked();
+        let last = count.checked_sub(1).map(|index| view.row(index)).transpose()?.flatten();
+        Ok(last.map(|row| (count, row.hash)))
     }
 
     /// The number of linked records: their indexes are below it.

@@ -1,32 +1,27 @@
 //! `lf node`: running a node, and starting one from another.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Instant;
 
 use clap::{Args, Subcommand, ValueEnum};
-use lf_client::Client;
 use lf_node::http::tls::{AcmeConfig, AcmeUrl, CertificateSource, Contact, HostNames, HttpsConfig};
 use lf_node::p2p::{P2P_PORT, Target};
 use lf_node::{P2pConfig, RunConfig};
 use lf_proto::api::Peer;
 use lf_proto::base62;
 use lf_proto::blob::Blob;
-use lf_proto::genesis::Genesis;
 
+use super::bootstrap::{self, Bootstrap};
 use crate::cli::Urls;
 use crate::context::Context;
 use crate::failure::{Failure, Result};
-use crate::ui;
 
 /// Run a node, or prepare one
 #[derive(Debug, Args)]
 #[command(
     after_help = "node-start, node-bootstrap and node-connect are other ways to write these commands.",
-    before_long_help = "Examples:\n  lf node start                       run a node\n  lf node start --localtest           run one without peers and work\n  lf node bootstrap http://host:9980  fetch another node's records first\n\n"
+    before_long_help = "Examples:\n  lf node start                       run a node\n  lf node start --localtest           run one without peers and work\n  lf node bootstrap http://host:9980  join the network of another node\n\n"
 )]
 pub(crate) struct Node {
     #[command(subcommand)]
@@ -142,16 +137,6 @@ impl Https {
     }
 }
 
-/// Fetch genesis and records of another node
-///
-/// Writes genesis.lf and bootstrap.lf into the home directory, for lf node start to begin with. The records are
-/// checked when the node reads them.
-#[derive(Debug, Args)]
-struct Bootstrap {
-    /// The other node's URL
-    url: String,
-}
-
 /// Tell a node to connect to another
 ///
 /// It does so now and whenever the connection is lost, for as long as it runs.
@@ -256,7 +241,7 @@ impl std::fmt::Display for Http {
 pub(crate) fn run(context: &Context, args: Node) -> Result<()> {
     match args.command {
         Command::Start(args) => start(context, &args),
-        Command::Bootstrap(args) => bootstrap(context, &args),
+        Command::Bootstrap(args) => bootstrap::run(context, &args),
         Command::Connect(args) => connect(context, args),
     }
 }
@@ -289,57 +274,6 @@ pub(crate) fn run_failure(error: lf_node::RunError) -> Failure {
         Some((message, hint)) => Failure::new(message).hint(hint),
         None => Failure::new(text),
     }
-}
-
-fn bootstrap(context: &Context, args: &Bootstrap) -> Result<()> {
-    let home = context.home()?;
-    let (genesis_path, bootstrap_path) = (home.join("genesis.lf"), home.join("bootstrap.lf"));
-    for path in [&genesis_path, &bootstrap_path] {
-        if path.exists() {
-            return Err(Failure::new(format!(
-                "{} exists: this node has its records already",
-                path.display()
-            ))
-            .hint("bootstrap into an empty home directory: lf --path DIR node bootstrap URL"));
-        }
-    }
-    let client = Client::new([&args.url])?;
-    let status = client.status()?;
-    let genesis = Genesis::parse(&status.genesis_records.0)
-        .map_err(|e| Failure::new(format!("{} has no usable genesis: {e}", args.url)))?;
-    let failed =
-        |path: &Path, e: std::io::Error| Failure::new(format!("cannot write {}: {e}", path.display()));
-    fs::create_dir_all(home).map_err(|e| failed(home, e))?;
-    let begun = Instant::now();
-    let partial = home.join("bootstrap.lf.part");
-    let bar = ui::count_bar("Fetching bytes", Some(status.data_size));
-    let fetch = || -> Result<u64> {
-        let mut file = BufWriter::new(File::create(&partial).map_err(|e| failed(&partial, e))?);
-        let bytes = client.dump_records(&mut file, &mut |bytes| bar.set_position(bytes))?;
-        file.flush().and_then(|()| file.get_ref().sync_all()).map_err(|e| failed(&partial, e))?;
-        Ok(bytes)
-    };
-    let fetched = fetch();
-    bar.finish_and_clear();
-    let bytes = fetched.inspect_err(|_| {
-        let _ = fs::remove_file(&partial);
-    })?;
-    fs::rename(&partial, &bootstrap_path).map_err(|e| failed(&bootstrap_path, e))?;
-    fs::write(&genesis_path, genesis.to_bytes()).map_err(|e| failed(&genesis_path, e))?;
-    context.update(|config| {
-        if !config.urls.contains(&args.url) {
-            config.urls.push(args.url.trim_end_matches('/').to_owned());
-        }
-        Ok(())
-    })?;
-    ui::note(&format!(
-        "{} fetched in {} into {}.",
-        ui::bytes(bytes),
-        ui::took(begun.elapsed()),
-        home.display()
-    ));
-    ui::note("Start the node: lf node start");
-    if context.json { ui::print_json(&status) } else { Ok(()) }
 }
 
 fn connect(context: &Context, args: Connect) -> Result<()> {
