@@ -32,6 +32,9 @@ pub struct Outline {
 /// Steps of a round: eight table reads with each cipher.
 pub(super) const STEPS: usize = 16;
 
+/// The ciphers of branch 4's long form.
+pub(super) const LONG_SEQUENCE: [usize; 18] = [0, 1, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 1, 1, 1, 0, 1, 1];
+
 /// What the MD5 of a hash absorbs.
 pub(super) enum Absorb<'a> {
     Block(&'a [u8; 16]),
@@ -122,7 +125,7 @@ impl<'t> Frankenhash<'t> {
             1 => [x, &*t, x, &*t].into_iter().for_each(|block| absorb(Absorb::Block(block))),
             2 => self.encrypt(&[0], t),
             3 => self.encrypt(&[1, 0], t),
-            4 if t[1] == 253 => self.encrypt(&[0, 1, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 1, 1, 1, 0, 1, 1], t),
+            4 if t[1] == 253 => self.encrypt(&LONG_SEQUENCE, t),
             4 => self.encrypt(&[1, 0, 1, 1, 0], t),
             5 => {
                 self.encrypt(&[1], t);
