@@ -62,6 +62,11 @@ impl<'t> Frankenhash<'t> {
         Outline { rounds, table_passes }
     }
 
+    /// How many rounds F(x) has, 1 to 6: settled before the table is read.
+    pub fn rounds(&self, x: &[u8; 16]) -> u32 {
+        self.begin(x, &mut |_| {}).1
+    }
+
     /// F(x). Takes microseconds, and a fraction of a second for each of [`Outline::table_passes`].
     pub fn hash(&self, x: &[u8; 16]) -> u64 {
         let mut md5 = Md5::new();
