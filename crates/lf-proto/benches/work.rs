@@ -9,7 +9,8 @@ use std::{
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lf_proto::work::{
-    Frankenhash, Path, Progress, Search, Table, TablePasses, Work, required_difficulty, verify, verify_batch,
+    Frankenhash, Path, Progress, Search, Table, TablePasses, Work, required_difficulty, verify,
+    verify_batch_on,
 };
 
 /// Bytes of a typical record, and of the table its search takes.
@@ -123,9 +124,10 @@ fn batches(c: &mut Criterion) {
         [("one round", (|rounds| rounds == 1) as fn(u32) -> bool), ("any rounds", |_| true)]
     {
         let mut group = c.benchmark_group(format!("verify cold, {rounds}"));
-        for count in [1, 16, 64] {
+        let paths = Path::all().into_iter().flat_map(|path| [1, 16, 64].map(|count| (path, count)));
+        for (path, count) in paths {
             group.sample_size(20).throughput(Throughput::Elements(count));
-            group.bench_function(format!("batch of {count}"), |b| {
+            group.bench_function(format!("{}, batch of {count}", path.name()), |b| {
                 b.iter_custom(|iterations| {
                     let mut took = Duration::ZERO;
                     // Enough at a time that making them has long been forgotten, not so many that they fill the memory.
@@ -134,7 +136,7 @@ fn batches(c: &mut Criterion) {
                         let proofs: Vec<_> = proofs.iter().map(|(input, work)| (input, *work)).collect();
                         let begun = Instant::now();
                         for batch in proofs.chunks(count as usize) {
-                            black_box(verify_batch(table, batch, TablePasses::NONE));
+                            black_box(verify_batch_on(path, table, batch, TablePasses::NONE));
                         }
                         took += begun.elapsed();
                     }

@@ -16,7 +16,7 @@ mod search;
 mod simd;
 mod table;
 
-pub use batch::verify_batch;
+pub use batch::{verify_batch, verify_batch_on};
 pub use hash::{Frankenhash, Outline};
 pub use path::Path;
 pub use proof::{COLLIDER_END, TablePasses, Work, WorkError, verify};

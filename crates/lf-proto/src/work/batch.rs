@@ -28,10 +28,11 @@ pub fn verify_batch(
     proofs: &[(&[u8; 48], Work)],
     budget: TablePasses,
 ) -> Vec<Result<(), WorkError>> {
-    verify_on(Path::best(), table, proofs, budget)
+    verify_batch_on(Path::best(), table, proofs, budget)
 }
 
-fn verify_on(
+/// [`verify_batch`] on a certain path instead of the best: to compare them.
+pub fn verify_batch_on(
     path: Path,
     table: &Table,
     proofs: &[(&[u8; 48], Work)],
@@ -417,10 +418,10 @@ mod tests {
         assert_eq!(expected.iter().filter(|verdict| verdict.is_ok()).count(), 8);
         assert_eq!(expected.iter().filter(|v| v.is_err_and(|e| e.is_undecided())).count(), 6);
         for path in Path::all() {
-            assert_eq!(verify_on(path, table, &proofs, TablePasses::NONE), expected, "{}", path.name());
+            assert_eq!(verify_batch_on(path, table, &proofs, TablePasses::NONE), expected, "{}", path.name());
             // Whatever the place in a batch, and however large it is.
             for (from, to) in [(0, 1), (1, 18), (3, 3), (30, 95)] {
-                let verdicts = verify_on(path, table, &proofs[from..to], TablePasses::NONE);
+                let verdicts = verify_batch_on(path, table, &proofs[from..to], TablePasses::NONE);
                 assert_eq!(verdicts, expected[from..to], "{}", path.name());
             }
         }

@@ -322,26 +322,25 @@ fn wharrgarbl(show: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
         }),
     })?;
 
-    let (one, any): (fn(u32) -> bool, fn(u32) -> bool) = (|rounds| rounds == 1, |_| true);
-    for (what, batch, wanted) in [
-        ("one-round proofs one by one", 1, one),
-        ("one-round proofs in batches of 16", PROOFS, one),
-        ("any-rounds proofs one by one", 1, any),
-        ("any-rounds proofs in batches of 16", PROOFS, any),
+    for (what, batch, rounds_max) in [
+        ("one-round proofs one by one", 1, 1),
+        ("one-round proofs in batches of 16", PROOFS, 1),
+        ("any-rounds proofs one by one", 1, 6),
+        ("any-rounds proofs in batches of 16", PROOFS, 6),
     ] {
-        show(verification(what, batch, wanted))?;
+        show(verification(what, batch, rounds_max))?;
     }
     Ok(())
 }
 
 /// Verifies proofs that nobody has seen before, so that nothing of theirs is in the processor's caches: the first two
-/// colliders of a record that have as many rounds as are wanted.
-fn verification(what: &'static str, batch: usize, wanted: fn(u32) -> bool) -> Line {
+/// colliders of a record that have so many rounds at most (searches find those of one round; 6 are any).
+fn verification(what: &'static str, batch: usize, rounds_max: u32) -> Line {
     let table = Table::shared();
     let proof = |n: u64| {
         let input: [u8; 48] = std::array::from_fn(|i| (n >> (8 * (i % 8))) as u8);
         let hash = Frankenhash::new(table, &input);
-        let mut colliders = (0..).filter(|c| wanted(hash.rounds(&Frankenhash::input(*c))));
+        let mut colliders = (0..).filter(|c| hash.rounds(&Frankenhash::input(*c)) <= rounds_max);
         let mut collider = || colliders.next().unwrap_or(0);
         (input, Work::new([collider(), collider()], 1))
     };
