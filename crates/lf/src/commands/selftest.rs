@@ -1,6 +1,7 @@
 //! `lf selftest`: does this machine compute what the protocol says?
 
 use std::hint::black_box;
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
@@ -11,15 +12,15 @@ use lf_proto::owner::{OwnerSecret, OwnerType};
 use lf_proto::pulse::{Known, PulseStart, th64};
 use lf_proto::record::{self, Record, RecordBuilder, RecordType};
 use lf_proto::selector::SelectorName;
-use lf_proto::work::{self, Table, TablePasses};
+use lf_proto::work::{self, Frankenhash, Table, TablePasses, Work};
 use lf_proto::{base62, masking};
 use serde_json::json;
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
-use crate::ui;
+use crate::{speed, ui};
 
-/// Records or proofs of a batch.
+/// Records of a batch.
 const BATCH: usize = 64;
 /// How long each thing is measured.
 const MEASURE: Duration = Duration::from_millis(150);
@@ -171,10 +172,10 @@ fn batch_of(path: &'static str) -> &'static str {
     match path {
         "scalar" => "each, in plain code",
         "avx512-ifma" => "each, in AVX-512 lanes",
-        "avx512+vaes" => "for one proof, with AVX-512",
-        "vaes" => "for one proof, with VAES",
-        "aes-ni" => "for one proof, with AES-NI",
-        _ => "for one proof, in plain code",
+        "avx512+vaes" => "to verify one, with AVX-512",
+        "vaes" => "to verify one, with VAES",
+        "aes-ni" => "to verify one, with AES-NI",
+        _ => "to verify one, in plain code",
     }
 }
 
@@ -266,54 +267,102 @@ fn record(owner: &OwnerSecret) -> Result<Record> {
     Ok(unworked.sign(owner, None))
 }
 
+/// Billable bytes of a record of a short value under one name, and how many searches for its work are averaged.
+const TYPICAL_RECORD_BYTES: u64 = speed::TYPICAL_RECORD_BYTES;
+const SEARCHES: u8 = 10;
+/// Proofs a batch, and proofs that are made and verified between two looks at the clock.
+const PROOFS: usize = 16;
+const PROOFS_TIMED: u64 = 1024;
+
 fn wharrgarbl(show: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
-    let begun = Instant::now();
-    // Panics if the table's checksum is not the protocol's.
-    let table = Table::shared();
-    show(Line {
-        what: "table of 128 MiB",
-        good: true,
-        figure: Some(Figure {
-            value: begun.elapsed().as_secs_f64(),
-            unit: "s",
-            of: "to make it",
-            threads: 1,
-        }),
-    })?;
-    let record = record(&OwnerSecret::from_seed(OwnerType::Ed25519, b"lol"))?;
-    let difficulty = work::cost(record.billable_bytes());
-    let (mut hashes, mut elapsed) = (0, Duration::ZERO);
     let workers = Workers::default();
-    let found = workers.search(record.work_hash(), difficulty, &mut |progress| {
-        (hashes, elapsed) = (progress.hashes_done, progress.elapsed);
-        true
-    })?;
-    let speed = hashes as f64 / elapsed.as_secs_f64().max(1e-9) / 1e6;
-    let good = found.difficulty() == difficulty
-        && work::verify(table, record.work_hash(), &found, TablePasses::NONE).is_ok();
+    let threads = workers.threads.get();
+    let seconds = |begun: Instant, of, threads| {
+        Some(Figure { value: begun.elapsed().as_secs_f64(), unit: "s", of, threads })
+    };
+    // Both panic if the table's checksum is not the protocol's.
+    let begun = Instant::now();
+    let table = Table::shared();
+    let figure = seconds(begun, "until ready when first needed", threads.min(2));
+    show(Line { what: "table of 128 MiB", good: true, figure })?;
+    let begun = Instant::now();
+    let again = Table::generate();
+    let figure = seconds(begun, "to make another", threads.min(2));
+    show(Line { what: "table of 128 MiB again", good: again.as_bytes() == table.as_bytes(), figure })?;
+    drop(again);
+
+    for (what, workers) in
+        [("search on one thread", Workers { threads: NonZeroUsize::MIN }), ("search on all threads", workers)]
+    {
+        let value = workers.measure(2 * MEASURE) / 1e6;
+        let figure = Figure { value, unit: "M hashes/s", of: "searched", threads: workers.threads.get() };
+        show(Line { what, good: value > 0.0, figure: Some(figure) })?;
+    }
+
+    let difficulty = work::required_difficulty(TYPICAL_RECORD_BYTES, 1);
+    let (mut good, mut elapsed) = (true, Duration::ZERO);
+    for i in 0..SEARCHES {
+        let input = [i; 48];
+        let begun = Instant::now();
+        let found = workers.search(&input, difficulty, &mut |_| true)?;
+        elapsed += begun.elapsed();
+        let verify = |input, passes| work::verify(table, input, &found, passes);
+        good &= found.difficulty() == difficulty
+            && verify(&input, TablePasses::NONE).is_ok()
+            && verify(&[!i; 48], TablePasses::ALL).is_err();
+    }
     show(Line {
-        what: "search for a small record's work",
+        what: "work for a 250-byte record",
         good,
         figure: Some(Figure {
-            value: speed,
-            unit: "M hashes/s",
-            of: "searched",
-            threads: workers.threads.get(),
+            value: elapsed.as_secs_f64() / f64::from(SEARCHES),
+            unit: "s",
+            of: "on average over 10 searches, work factor 1,",
+            threads,
         }),
     })?;
-    let proofs = vec![(record.work_hash(), found); BATCH];
-    let check = || work::verify_batch(table, &proofs, TablePasses::NONE);
-    show(Line {
-        what: "verification in batches",
-        good: check().iter().all(Result::is_ok),
-        figure: each(batch_of(work::Path::best().name()), BATCH, check),
-    })?;
-    let mut other = *record.work_hash();
-    other[0] ^= 1;
-    let verify = || work::verify(table, record.work_hash(), &found, TablePasses::NONE);
-    show(Line {
-        what: "verification",
-        good: work::verify(table, &other, &found, TablePasses::ALL).is_err(),
-        figure: each("for one proof", 1, verify),
-    })
+
+    for (what, batch, rounds_max) in [
+        ("one-round proofs one by one", 1, 1),
+        ("one-round proofs in batches of 16", PROOFS, 1),
+        ("any-rounds proofs one by one", 1, 6),
+        ("any-rounds proofs in batches of 16", PROOFS, 6),
+    ] {
+        show(verification(what, batch, rounds_max))?;
+    }
+    Ok(())
+}
+
+/// Verifies proofs that nobody has seen before, so that nothing of theirs is in the processor's caches: the first two
+/// colliders of a record that have so many rounds at most (searches find those of one round; 6 are any).
+fn verification(what: &'static str, batch: usize, rounds_max: u32) -> Line {
+    let table = Table::shared();
+    let proof = |n: u64| {
+        let input: [u8; 48] = std::array::from_fn(|i| (n >> (8 * (i % 8))) as u8);
+        let hash = Frankenhash::new(table, &input);
+        let mut colliders = (0..).filter(|c| hash.rounds(&Frankenhash::input(*c)) <= rounds_max);
+        let mut collider = || colliders.next().unwrap_or(0);
+        (input, Work::new([collider(), collider()], 1))
+    };
+    let (mut good, mut best, mut from) = (true, f64::MAX, 0);
+    let begun = Instant::now();
+    while begun.elapsed() < 2 * MEASURE {
+        let proofs: Vec<_> = (from..from + PROOFS_TIMED).map(proof).collect();
+        let proofs: Vec<_> = proofs.iter().map(|(input, work)| (input, *work)).collect();
+        let started = Instant::now();
+        let verdicts: Vec<_> = proofs
+            .chunks(batch)
+            .flat_map(|some| work::verify_batch(table, some, TablePasses::NONE))
+            .collect();
+        best = best.min(started.elapsed().as_secs_f64() * 1e6 / PROOFS_TIMED as f64);
+        // The definition is slow: some of the first are enough.
+        let compared = if from == 0 { 128 } else { 0 };
+        good &=
+            proofs.iter().zip(verdicts).take(compared).all(|((input, work), verdict)| {
+                work::verify(table, *input, work, TablePasses::NONE) == verdict
+            });
+        from += PROOFS_TIMED;
+    }
+    let of = batch_of(work::Path::best().name());
+    Line { what, good, figure: Some(Figure { value: best, unit: "µs", of, threads: 1 }) }
 }
