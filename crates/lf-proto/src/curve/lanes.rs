@@ -14,6 +14,8 @@
 mod avx512;
 mod constants;
 mod digits;
+pub(super) mod ed25519;
+mod edwards;
 mod field;
 mod group;
 mod point;
