@@ -8,6 +8,7 @@ use lf_proto::json;
 use lf_proto::owner::OwnerPublic;
 use lf_proto::pulse::{Pulse, PulseChains};
 use lf_proto::record::{LINKS_MAX, Record};
+use lf_proto::selector::SelectorNames;
 use serde::de::DeserializeOwned;
 
 use crate::http::{Request, Transport};
@@ -17,6 +18,9 @@ use crate::{ClientError, Url};
 /// Chains of pulses that are kept, 8.2 KB each.
 const PULSE_CHAINS_MAX: usize = 256;
 
+/// Selector names that are kept, up to 256 KB each.
+const NAMES_MAX: usize = 16;
+
 /// A client of one or more nodes of a network. Several URLs are tried in order; the one that answered last comes
 /// first from then on. Shared by reference between threads.
 pub struct Client {
@@ -24,6 +28,8 @@ pub struct Client {
     pub(crate) network: NetworkCache,
     /// Chains of pulses that are made again and again.
     pub(crate) chains: PulseChains,
+    /// Names that are read and written again and again.
+    pub(crate) names: SelectorNames,
 }
 
 impl std::fmt::Debug for Client {
@@ -43,6 +49,7 @@ impl Client {
             transport: Transport::new(urls)?,
             network: NetworkCache::default(),
             chains: PulseChains::new(PULSE_CHAINS_MAX),
+            names: SelectorNames::new(NAMES_MAX),
         })
     }
 
