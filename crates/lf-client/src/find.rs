@@ -187,7 +187,10 @@ impl Find {
             })
             .collect::<Result<Vec<Record>, String>>()?;
         let verdicts = record::verify_all(&records.iter().collect::<Vec<_>>(), false);
-        let check_one = |((result, record), verdict): ((QueryResult, Record), Result<_, RecordError>)| {
+        let check_one = |((result, record), verdict): (
+            (QueryResult, Record),
+            Result<Vec<RecoveredSelector>, RecordError>,
+        )| {
             let recovered = verdict.map_err(|e| match e {
                 RecordError::Signature(_) => format!("record {} is not signed by its owner", result.hash),
                 RecordError::Claim { .. } => format!("record {} has an invalid selector", result.hash),

@@ -77,7 +77,7 @@ impl<const BYTES: usize> PublicPoint<BYTES> {
 /// The keys that may have made an ECDSA signature: for R with even and with odd y. None where there is none.
 pub type Candidates<const BYTES: usize> = [Option<PublicPoint<BYTES>>; 2];
 
-/// How this processor recovers the keys of a batch: "avx512-ifma" (eight at once) or "scalar".
+/// How this processor recovers the keys of a batch, and verifies its Ed25519 signatures: "avx512-ifma" (eight at once) or "scalar".
 pub fn path() -> &'static str {
     if ways::Way::Avx512Lanes.is_available() { "avx512-ifma" } else { "scalar" }
 }

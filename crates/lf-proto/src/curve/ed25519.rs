@@ -38,7 +38,13 @@ pub fn verify_each(signed: &[Signed<'_>]) -> Vec<bool> {
     if signed.len() >= lanes::BATCH_MIN
         && let Some(simd) = lanes::Avx512::detect()
     {
-        return verify_in_lanes(simd, signed);
+        // A single one at the end is better off alone.
+        let alone =
+            usize::from(signed.len() % lanes::LANES < lanes::BATCH_MIN) * (signed.len() % lanes::LANES);
+        let (in_lanes, alone) = signed.split_at(signed.len() - alone);
+        let mut verdicts = verify_in_lanes(simd, in_lanes);
+        verdicts.extend(verify_one_by_one(alone));
+        return verdicts;
     }
     verify_one_by_one(signed)
 }

@@ -1,5 +1,5 @@
-//! The ways of recovery and verification one by one, to compare them: all give the same results. For tests and fuzzing; others
-//! call the curves' own functions, which choose.
+//! The ways of recovery and verification one by one, to compare them: all give the same results. For tests and fuzzing;
+//! others call the curves' own functions, which choose.
 //!
 //! The functions are `#[inline]` so that the portable lanes, which nobody else needs, are compiled only for who
 //! calls them.
