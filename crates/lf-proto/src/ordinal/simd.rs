@@ -1,6 +1,7 @@
 //! Four chains of AES-128 with different keys side by side, with the AES instructions of x86-64. Libraries encrypt many
 //! blocks of one key at once, but four keys only one after the other.
 #![allow(unsafe_code)] // calling functions that need instructions which were detected at run time
+#![allow(clippy::needless_range_loop)] // two arrays in step
 
 use std::arch::x86_64::{
     __m128i, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_aeskeygenassist_si128, _mm_shuffle_epi32,
