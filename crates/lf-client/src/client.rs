@@ -11,6 +11,7 @@ use lf_proto::json;
 use lf_proto::owner::OwnerPublic;
 use lf_proto::pulse::{Pulse, PulseChains};
 use lf_proto::record::{LINKS_MAX, Record};
+use lf_proto::selector::SelectorNames;
 use serde::de::DeserializeOwned;
 
 use crate::http::{Request, Transport};
@@ -24,6 +25,8 @@ const PULSE_CHAINS_MAX: usize = 256;
 const PEERS_MAX: usize = 1_000;
 /// A longer address is none.
 const PEER_BYTES_MAX: usize = 300;
+/// Selector names that are kept, up to 256 KB each.
+const NAMES_MAX: usize = 16;
 
 /// A client of one or more nodes of a network. Several URLs are tried in order; the one that answered last comes
 /// first from then on. Shared by reference between threads.
@@ -32,6 +35,8 @@ pub struct Client {
     pub(crate) network: NetworkCache,
     /// Chains of pulses that are made again and again.
     pub(crate) chains: PulseChains,
+    /// Names that are read and written again and again.
+    pub(crate) names: SelectorNames,
 }
 
 impl std::fmt::Debug for Client {
@@ -51,6 +56,7 @@ impl Client {
             transport: Transport::new(urls)?,
             network: NetworkCache::default(),
             chains: PulseChains::new(PULSE_CHAINS_MAX),
+            names: SelectorNames::new(NAMES_MAX),
         })
     }
 

@@ -230,7 +230,7 @@ impl Client {
             timestamp,
             with_pulse_token: true,
         };
-        let unworked = builder.build(write.owner)?;
+        let unworked = builder.build_with(write.owner, &self.names)?;
         let billable_bytes = unworked.billable_bytes();
         let work = if works {
             let difficulty = work::required_difficulty(billable_bytes, network.work_factor);

@@ -45,7 +45,7 @@ impl Node {
     /// # Errors
     /// What is wrong with the query.
     pub fn query(&self, query: &Query) -> Result<Vec<Vec<QueryResult>>, Failure> {
-        let plan = Plan::new(query)?;
+        let plan = Plan::new(query, &self.inner.names)?;
         let parameters = self.inner.reader.parameters();
         Tally::add(&self.inner.tally.queries);
         Ok(query::answer(&plan, &self.inner.reader.view(), &self.rules(&parameters))?)
@@ -171,7 +171,7 @@ impl Node {
     /// # Errors
     /// What is wrong with the query.
     pub fn watch_plan(&self, query: &Query) -> Result<WatchPlan, Failure> {
-        Ok(WatchPlan(Plan::new(query)?))
+        Ok(WatchPlan(Plan::new(query, &self.inner.names)?))
     }
 
     /// Up to `count_max` records from index `from` on that a watcher wants, each with its index, and the index to go on

@@ -8,10 +8,11 @@ use clap::{Args, ValueEnum};
 use lf_client::Workers;
 use lf_node::selftest;
 use lf_proto::hash::Hash;
+use lf_proto::ordinal::OrdinalMask;
 use lf_proto::owner::{OwnerSecret, OwnerType};
 use lf_proto::pulse::{Known, PulseStart, th64};
 use lf_proto::record::{self, Record, RecordBuilder, RecordType};
-use lf_proto::selector::SelectorName;
+use lf_proto::selector::{SelectorName, SelectorNames};
 use lf_proto::work::{self, Frankenhash, Table, TablePasses, Work};
 use lf_proto::{base62, masking};
 use serde_json::json;
@@ -170,8 +171,8 @@ fn each<T>(of: &'static str, count: usize, mut some: impl FnMut() -> T) -> Optio
 /// What a figure of a batch is of, with the implementation that this machine uses.
 fn batch_of(path: &'static str) -> &'static str {
     match path {
-        "scalar" => "each, in plain code",
-        "avx512-ifma" => "each, in AVX-512 lanes",
+        "scalar" => "for signature and selector, in plain code",
+        "avx512-ifma" => "for signature and selector, in AVX-512 lanes",
         "avx512+vaes" => "to verify one, with AVX-512",
         "vaes" => "to verify one, with VAES",
         "aes-ni" => "to verify one, with AES-NI",
@@ -193,13 +194,20 @@ fn core(show: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
     show(Line {
         what: "selector key of name#1000",
         good: key.as_deref() == Ok("4b673cb75b930081be1177abe4049aa406851a9b6cc7d87704981007643eb4e3"),
-        figure: each("for the key of a new name", 1, || SelectorName::new(black_box(b"name")).key(1)),
+        figure: each("for the key pair of a new name", 1, || SelectorName::new(black_box(b"name"))),
     })?;
     let unmasked = name.ordinal(u64::MAX / 3).ok().and_then(|masked| name.mask().unmask(&masked).ok());
     show(Line {
         what: "ordinals mask and unmask",
         good: unmasked == Some(u64::MAX / 3),
-        figure: each("to mask one more of a name", 1, || name.ordinal(black_box(7))),
+        figure: each("for the first ordinal of a new name", 1, || {
+            OrdinalMask::new(black_box(b"name")).mask(7)
+        }),
+    })?;
+    show(Line {
+        what: "ordinals keep their order",
+        good: [0, 7, 8, u64::MAX].map(|ordinal| name.key(ordinal).ok()).is_sorted(),
+        figure: each("for one more key of a name", 1, || name.key(black_box(7))),
     })?;
 
     let p224 = OwnerSecret::from_seed(OwnerType::P224, b"lol");
@@ -223,17 +231,41 @@ fn core(show: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
                 && check()
                 && value.as_deref() == Ok(VALUE)
                 && claimed == name.key(7).ok(),
-            figure: each("to check signature and selector", 1, check),
+            figure: each("for signature and selector of one alone", 1, check),
         })?;
     }
 
-    let batch = vec![record(&p224)?; BATCH];
-    let some: Vec<&Record> = batch.iter().collect();
-    let check = || record::verify_all(&some, true);
+    let batches = [
+        ("p224 records in batches", &p224),
+        ("p384 records in batches", &p384),
+        ("ed25519 records in batches", &ed25519),
+    ];
+    for (what, owner) in batches {
+        let batch = vec![record(owner)?; BATCH];
+        let some: Vec<&Record> = batch.iter().collect();
+        let check = || record::verify_all(&some, true);
+        show(Line {
+            what,
+            good: check().iter().all(Result::is_ok),
+            figure: each(batch_of(lf_proto::curve::path()), BATCH, check),
+        })?;
+    }
+
+    let whole = worked_records(&p224)?;
+    let table = Table::shared();
+    let check = || {
+        let records: Vec<Record> = whole.iter().filter_map(|bytes| Record::decode(bytes).ok()).collect();
+        let checked = record::verify_all(&records.iter().collect::<Vec<_>>(), true);
+        let proofs: Vec<_> = records.iter().filter_map(|r| Some((r.work_hash(), *r.work()?))).collect();
+        let worked = work::verify_batch(table, &proofs, TablePasses::NONE);
+        (checked, worked)
+    };
+    let (checked, worked) = check();
     show(Line {
-        what: "p224 records in batches",
-        good: check().iter().all(Result::is_ok),
-        figure: each(batch_of(lf_proto::curve::path()), BATCH, check),
+        what: "whole p224 records in batches",
+        good: checked.iter().filter(|c| c.is_ok()).count() == BATCH
+            && worked.iter().filter(|w| w.is_ok()).count() == BATCH,
+        figure: each("each, from bytes, with two selectors and work", BATCH, check),
     })?;
 
     let pulses = || -> Option<bool> {
@@ -252,6 +284,27 @@ fn core(show: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
 }
 
 const VALUE: &[u8] = b"a value that is long enough for a value to be compressed, a value";
+
+/// A batch of records of two selectors with work, as bytes. The work is little, and costs as much to verify as any.
+fn worked_records(owner: &OwnerSecret) -> Result<Vec<Vec<u8>>> {
+    let names = SelectorNames::new(2);
+    (0..BATCH as u64)
+        .map(|i| {
+            let builder = RecordBuilder {
+                record_type: RecordType::Datum,
+                value: VALUE,
+                masking_key: None,
+                selectors: &[(b"name", i), (b"tag", 1)],
+                links: &[Hash([1; 32]), Hash([2; 32])],
+                timestamp: 1_600_000_000,
+                with_pulse_token: false,
+            };
+            let unworked = builder.build_with(owner, &names).map_err(|e| Failure::new(e.to_string()))?;
+            let work = Workers::default().search(unworked.work_hash(), 1, &mut |_| true)?;
+            Ok(unworked.sign(owner, Some(work)).as_bytes().to_vec())
+        })
+        .collect()
+}
 
 fn record(owner: &OwnerSecret) -> Result<Record> {
     let builder = RecordBuilder {
