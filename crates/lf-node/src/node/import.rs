@@ -17,12 +17,16 @@ use crate::core::accept::check_limits;
 use crate::failure::Failure;
 use crate::verifier::{BATCH_RECORDS, Lane, Verdicts};
 
-/// Batches that may be with the verifier: enough to keep all cores busy while the next ones are read.
-const CHECKING_MAX: usize = 64;
+/// Batches that may be with the verifier: enough to keep all cores busy while the writer waits for the disk.
+const CHECKING_MAX: usize = 100;
+/// A batch is closed at this many bytes, so that the queues are bounded in bytes, too.
+const BATCH_BYTES: usize = 1 << 18;
 /// Records are handed to the writer in such portions.
 const STORE_RECORDS: usize = 1_024;
+/// Or with so many bytes.
+const STORE_BYTES: usize = 2 << 20;
 /// Portions that may be with the writer.
-const STORING_MAX: usize = 4;
+const STORING_MAX: usize = 8;
 /// Bytes read at a time.
 const READ_BYTES: usize = 1 << 18;
 /// Refusals that a report spells out.
@@ -195,12 +199,12 @@ impl Import<'_> {
     /// Records to be checked: those that are not here yet and keep the network's limits.
     fn next_batch(&mut self, source: &mut Source<impl Read>) -> (Vec<Record>, After) {
         let mut batch = Vec::with_capacity(BATCH_RECORDS);
-        let mut looked_at = 0;
+        let (mut looked_at, mut bytes) = (0, 0);
         let view = self.node.inner.reader.view();
         let parameters = self.node.inner.reader.parameters();
         let (rules, now) = (self.node.rules(&parameters), now());
         // A file that is here already must give progress, too.
-        while batch.len() < BATCH_RECORDS && looked_at < STORE_RECORDS {
+        while batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES && looked_at < STORE_RECORDS {
             let record = match source.next() {
                 Ok(record) => record,
                 Err(after) => return (batch, after),
@@ -214,6 +218,7 @@ impl Import<'_> {
                 Ok(None) => match check_limits(&record, &rules, now) {
                     Ok(()) => {
                         let amends = record.record_type() == RecordType::Genesis;
+                        bytes += record.as_bytes().len();
                         batch.push(record);
                         if amends {
                             return (batch, After::Settled);
@@ -253,7 +258,8 @@ impl Import<'_> {
                 }
             }
         }
-        if self.puts.len() >= STORE_RECORDS { self.store() } else { Ok(()) }
+        let bytes: usize = self.puts.iter().map(|put| put.record.as_bytes().len()).sum();
+        if self.puts.len() >= STORE_RECORDS || bytes >= STORE_BYTES { self.store() } else { Ok(()) }
     }
 
     fn store(&mut self) -> Result<(), Failure> {
