@@ -170,7 +170,12 @@ fn peers(out: &mut Exposition, p2p: &P2pHandle) {
         out.plain(name, "counter", help, value as f64);
     }
     let synchronized = f64::from(u8::from(sync.synchronized));
-    out.plain("lf_sync_synchronized", "gauge", "1 if nothing is known to be missing, 0 if not.", synchronized);
+    out.plain(
+        "lf_sync_synchronized",
+        "gauge",
+        "1 if nothing is known to be missing, 0 if not.",
+        synchronized,
+    );
     out.plain("lf_sync_missing", "gauge", "Records to fetch, as far as known.", sync.missing as f64);
     out.plain("lf_sync_fetched", "gauge", "Records fetched of those that were missing.", sync.fetched as f64);
 }

@@ -126,7 +126,9 @@ pub enum RunError {
         hint: &'static str,
     },
     /// The address for peers.
-    #[error("cannot listen for peers on {address}: {source}; choose another port with --p2p, or 0 for no peers")]
+    #[error(
+        "cannot listen for peers on {address}: {source}; choose another port with --p2p, or 0 for no peers"
+    )]
     ListenPeers {
         /// The address.
         address: SocketAddr,
@@ -200,8 +202,15 @@ impl Running {
             .enable_all()
             .build()
             .map_err(|source| RunError::System { action: "start threads", source })?;
-        let mut running =
-            Running { http_addr: None, node, p2p: None, server: None, bootstrap: None, runtime: Some(runtime), home };
+        let mut running = Running {
+            http_addr: None,
+            node,
+            p2p: None,
+            server: None,
+            bootstrap: None,
+            runtime: Some(runtime),
+            home,
+        };
         if let (Some(p2p_config), Some(inbox)) = (p2p_config, inbox) {
             let parts = P2pParts {
                 node: running.node.clone(),

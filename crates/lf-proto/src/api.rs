@@ -6,10 +6,10 @@ mod peers;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+pub use self::peers::{BanRequest, PeerBan, PeerList, PeerStatus, PeersStatus};
 use crate::blob::Blob;
 use crate::genesis::GenesisParameters;
 use crate::hash::Hash;
-pub use self::peers::{BanRequest, PeerBan, PeerList, PeerStatus, PeersStatus};
 use crate::json::nullable;
 use crate::ordinal::Ordinal;
 use crate::owner::OwnerPublic;

@@ -67,7 +67,8 @@ fn health(url: &str, status: &NodeStatus, here: u64, took: Duration, cost: Optio
     );
     row("records", format!("{}, {}", ui::plural(status.record_count, "record"), ui::bytes(status.data_size)));
     if status.missing_count > 0 {
-        let (fetched, missing) = (ui::count(status.fetched_count), ui::plural(status.missing_count, "record"));
+        let (fetched, missing) =
+            (ui::count(status.fetched_count), ui::plural(status.missing_count, "record"));
         row("fetching", format!("{missing} still missing, {fetched} fetched"));
     }
     let id: String = p.id.iter().take(6).map(|b| format!("{b:02x}")).collect();

@@ -212,7 +212,11 @@ const SCHEMAS: &[Schema] = &[
             maybe("Peers", List(&Is("Peer")), "Connected peers."),
             always("PendingCount", U64, "Records that wait for others they link to."),
             maybe("ReadOnlyReason", Text, "Why the node does not accept writes now."),
-            always("MissingCount", U64, "Records that peers have and this node is fetching, as far as known."),
+            always(
+                "MissingCount",
+                U64,
+                "Records that peers have and this node is fetching, as far as known.",
+            ),
             always("FetchedCount", U64, "Records fetched of those that were missing."),
         ],
     },
