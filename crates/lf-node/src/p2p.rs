@@ -253,8 +253,10 @@ impl P2pHandle {
     /// # Errors
     /// `whom` is neither.
     pub fn ban(&self, whom: &str, secs: u64) -> Result<(), WhomError> {
-        let whom = whom_of(whom)?;
-        let _ = self.commands.send(Command::UserBan { whom, secs });
+        let (reply, done) = sync_channel(1);
+        let _ = self.commands.send(Command::UserBan { whom: whom_of(whom)?, secs, reply });
+        // If it takes longer, it is done all the same.
+        let _ = done.recv_timeout(REPLY_TIME_MAX);
         Ok(())
     }
 

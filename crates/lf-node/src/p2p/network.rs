@@ -56,8 +56,8 @@ pub(super) enum Command {
     Judge { message: MessageId, verdict: Verdict },
     /// Bans a peer that misbehaved.
     Ban { peer: PeerId, secs: u64, reason: String },
-    /// Bans whom the user says.
-    UserBan { whom: Whom, secs: u64 },
+    /// Bans whom the user says; answered when it is done.
+    UserBan { whom: Whom, secs: u64, reply: SyncSender<()> },
     /// Ends a ban; the answer is whether there was one.
     Lift { whom: Whom, reply: SyncSender<bool> },
     /// Connects to where the user says.
@@ -252,7 +252,11 @@ impl Network {
                 }
             }
             Command::Ban { peer, secs, reason } => self.ban_offender(peer, secs, reason),
-            Command::UserBan { whom, secs } => self.ban_by_user(whom, secs),
+            Command::UserBan { whom, secs, reply } => {
+                self.ban_by_user(whom, secs);
+                // Nobody waits any more only if they gave up.
+                let _ = reply.send(());
+            }
             Command::Lift { whom, reply } => {
                 let bans = &mut self.swarm.behaviour_mut().gate.bans;
                 let lifted = match whom {
@@ -261,7 +265,6 @@ impl Network {
                 };
                 self.save();
                 self.post();
-                // Nobody waits any more only if they gave up.
                 let _ = reply.send(lifted);
             }
             Command::Connect(target) => self.add_seed(target),

@@ -221,6 +221,8 @@ impl Network {
                 self.dialer.dialing.insert(id, dialing);
                 true
             }
+            // It is being tried already.
+            Err(DialError::DialPeerConditionFalse(_)) => true,
             Err(error) => {
                 debug!(%error, "cannot connect");
                 false
