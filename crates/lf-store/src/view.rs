@@ -190,6 +190,26 @@ impl View {
         Ok(self.decoded(&key::linked(index), LinkedRow::decode)?.map(|linked| linked.row))
     }
 
+    /// The hash of a linked record.
+    ///
+    /// # Errors
+    /// The index failed, or there is no such record.
+    pub fn linked_hash(&self, index: u32) -> Result<Hash, IndexError> {
+        self.row(index)?.map(|row| row.hash).ok_or_else(|| RowError('r').into())
+    }
+
+    /// Rows of linked records, by index, from `first` on.
+    pub fn rows_from(&self, first: u32) -> impl Iterator<Item = Result<Row, IndexError>> + use<'_> {
+        // None if there is nothing to see, which a range cannot say.
+        let last = self.horizon.checked_sub(1).filter(|last| first <= *last);
+        last.into_iter().flat_map(move |last| {
+            self.range(&key::linked(first), &key::linked(last)).map(|pair| {
+                let row = LinkedRow::decode(&pair?.1).map_err(|e| self.noted(e))?;
+                Ok(row.row)
+            })
+        })
+    }
+
     /// The row of a stored record, linked or pending.
     ///
     /// # Errors
@@ -331,13 +351,13 @@ impl View {
         Ok(oracles)
     }
 
-    /// Up to `count` hashes that stored records link to and that are not stored.
+    /// Up to `count` hashes that stored records link to and that are not stored, ascending, above `after`.
     ///
     /// # Errors
     /// The index failed.
-    pub fn wanted(&self, count: usize) -> Result<Vec<Hash>, IndexError> {
+    pub fn wanted(&self, after: &Hash, count: usize) -> Result<Vec<Hash>, IndexError> {
         let mut wanted: Vec<Hash> = Vec::new();
-        for pair in self.range(b"w", &prefix_last(b"w")) {
+        for pair in self.range(&prefix_last(&key::waiting_for(after)), &prefix_last(b"w")) {
             let (key, _) = pair?;
             let missing: [u8; 32] =
                 key.get(1..33).and_then(|b| b.try_into().ok()).ok_or_else(|| self.noted(RowError('w')))?;

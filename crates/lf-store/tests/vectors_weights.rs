@@ -173,7 +173,8 @@ mod store {
                 let theirs = weight(i, records, &missing, &theirs);
                 assert_eq!(theirs.to_string(), text(record, "weight_while_incomplete"), "record {i}");
             }
-            let wanted: BTreeSet<Hash> = reader.view().wanted(100).unwrap().into_iter().collect();
+            let wanted: BTreeSet<Hash> =
+                reader.view().wanted(&Hash::default(), 100).unwrap().into_iter().collect();
             let expected: BTreeSet<Hash> = case["wanted_while_incomplete"]
                 .as_array()
                 .unwrap()

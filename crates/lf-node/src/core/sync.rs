@@ -8,15 +8,30 @@
 //! store and 32 random bytes to begin with, and carries out its actions. The peer-to-peer shell does so over real
 //! connections, the simulator for a thousand nodes in one process. docs/SYNC.md describes the protocol.
 
+mod announce;
+mod fetch;
+mod intake;
+mod peer;
 pub mod ranges;
+mod serve;
+mod session;
 pub mod wire;
 
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 
 use lf_proto::hash::Hash;
 use lf_proto::pulse::Pulse;
 use lf_proto::record::Record;
-use lf_store::View;
+use lf_proto::seeded::SeededRng;
+use lf_store::{IndexError, View};
+
+use self::announce::Announcements;
+use self::fetch::{Purpose, Wanting};
+use self::intake::Intake;
+use self::peer::Peer;
+use self::ranges::Ranges;
+use self::wire::{Answer, Question};
 
 /// A peer's identity: its Ed25519 public key, which is what its connection proves.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -259,34 +274,296 @@ pub struct SyncStatus {
     pub sent_bytes: u64,
 }
 
+/// Linked records taken notice of with one event.
+const EXTEND_RECORDS: u32 = 20_000;
+/// Questions of a peer that wait for our answer; more are told to come again.
+const QUESTIONS_MAX: usize = 8;
+/// Cost units of answers with one event, about a microsecond each.
+const SERVE_COST: u64 = 30_000;
+/// A peer that is too many records behind does not answer comparisons yet.
+const BEHIND_RECORDS: u32 = 50_000;
+/// For how long a peer is banned.
+const BAN_SECS: u64 = 3_600;
+/// How long a comparison that found nothing missing counts.
+const SYNCED_MS: u64 = 120_000;
+
 /// Replication of one node.
-#[derive(Debug)]
 pub struct Sync {
-    actions: std::collections::VecDeque<Action>,
+    rng: SeededRng,
+    now: Now,
+    ranges: Ranges,
+    actions: VecDeque<Action>,
+    peers: BTreeMap<PeerId, Peer>,
+    tickets: HashMap<Ticket, Purpose>,
+    next_ticket: Ticket,
+    /// The peer that was served last.
+    served: Option<PeerId>,
+    intake: Intake,
+    wanting: Wanting,
+    announcements: Announcements,
+    gossip_new: u64,
+    received_bytes: u64,
+    sent_bytes: u64,
+}
+
+impl fmt::Debug for Sync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sync").field("peers", &self.peers.len()).finish_non_exhaustive()
+    }
 }
 
 impl Sync {
     /// Replication that has no peers yet. `seed`: 32 random bytes, which salts and choices come from.
-    pub fn new(_seed: [u8; 32]) -> Self {
-        Sync { actions: std::collections::VecDeque::new() }
+    pub fn new(seed: [u8; 32]) -> Self {
+        Sync {
+            rng: SeededRng::new(&seed),
+            now: Now { ticks_ms: 0, unix_secs: 0 },
+            ranges: Ranges::default(),
+            actions: VecDeque::new(),
+            peers: BTreeMap::new(),
+            tickets: HashMap::new(),
+            next_ticket: 0,
+            served: None,
+            intake: Intake::default(),
+            wanting: Wanting::default(),
+            announcements: Announcements::default(),
+            gossip_new: 0,
+            received_bytes: 0,
+            sent_bytes: 0,
+        }
     }
 
     /// Takes notice of an event. `view` is as new as the event at least. The work done is bounded; what is left is done
     /// at the next ticks.
-    pub fn handle(&mut self, _event: Event, _view: &View, _now: Now) {}
+    pub fn handle(&mut self, event: Event, view: &View, now: Now) {
+        self.now = now;
+        let done =
+            self.extend(view).and_then(|()| self.on_event(event, view)).and_then(|()| self.go_on(view));
+        if let Err(e) = done {
+            // The store mends itself and says so; what was under way is asked for again.
+            tracing::warn!("replication cannot read the index: {e}");
+        }
+    }
 
     /// The next thing to do.
     pub fn poll(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        let action = self.actions.pop_front();
+        if let Some(Action::Ask { bytes, .. } | Action::Reply { bytes, .. } | Action::Publish { bytes }) =
+            &action
+        {
+            self.sent_bytes += bytes.len() as u64;
+        }
+        action
     }
 
     /// How replication stands.
     pub fn status(&self) -> SyncStatus {
-        SyncStatus::default()
+        let sessions = || self.peers.values().filter_map(|peer| peer.session.as_ref());
+        let missing = sessions().map(session::Session::missing).max().unwrap_or(0);
+        let synced = self.peers.values().any(|peer| {
+            let since = peer.synced_ms.map(|at| self.now.ticks_ms.saturating_sub(at));
+            !peer.banned && since.is_some_and(|since| since < SYNCED_MS)
+        });
+        SyncStatus {
+            synchronized: synced && missing == 0 && !self.wanting.is_asking(),
+            missing,
+            fetched: sessions().map(|session| session.fetched).max().unwrap_or(0),
+            peers: self.peers.len(),
+            gossip_new: self.gossip_new,
+            received_bytes: self.received_bytes,
+            sent_bytes: self.sent_bytes,
+        }
     }
 
     /// What is known of a connected peer.
-    pub fn peer(&self, _peer: &PeerId) -> Option<PeerStatus> {
-        None
+    pub fn peer(&self, peer: &PeerId) -> Option<PeerStatus> {
+        let peer = self.peers.get(peer)?;
+        let state = match (&peer.session, peer.synced_ms) {
+            (_, Some(_)) => PeerState::Synced,
+            (Some(_), None) => PeerState::Syncing,
+            (None, None) => PeerState::New,
+        };
+        Some(PeerStatus { state, records: peer.total, score: peer.score })
     }
+
+    fn on_event(&mut self, event: Event, view: &View) -> Result<(), IndexError> {
+        match event {
+            Event::Connected { peer, outbound } => {
+                self.peers.entry(peer).or_insert_with(|| Peer::new(outbound, self.now.ticks_ms));
+                Ok(())
+            }
+            Event::Disconnected { peer } => {
+                self.disconnected(peer);
+                Ok(())
+            }
+            Event::Question { peer, asked, bytes } => {
+                self.received_bytes += bytes.len() as u64;
+                match self.peers.get_mut(&peer) {
+                    Some(known) if !known.banned && known.questions.len() < QUESTIONS_MAX => {
+                        known.questions.push_back((asked, bytes));
+                    }
+                    _ => self.actions.push_back(Action::Reply { asked, bytes: Answer::Busy.encode() }),
+                }
+                Ok(())
+            }
+            Event::Answer { ticket, bytes } => {
+                self.received_bytes += bytes.len() as u64;
+                self.answered(ticket, &bytes, view)
+            }
+            Event::Unanswered { ticket } => {
+                self.unanswered(ticket);
+                Ok(())
+            }
+            Event::Gossip { peer, message, bytes } => {
+                self.received_bytes += bytes.len() as u64;
+                self.heard(peer, message, &bytes, view)
+            }
+            Event::Checked { ticket, outcomes } => {
+                self.checked(ticket, &outcomes);
+                Ok(())
+            }
+            Event::PulsesChecked { ticket, news } => {
+                self.pulses_checked(ticket, &news);
+                Ok(())
+            }
+            Event::NewPulse { pulse } => {
+                self.announcements.pulse(pulse, self.now.ticks_ms);
+                Ok(())
+            }
+            Event::Tick => Ok(()),
+        }
+    }
+
+    /// What is due, whatever happened.
+    fn go_on(&mut self, view: &View) -> Result<(), IndexError> {
+        self.serve(view)?;
+        self.advance(view)?;
+        self.want(view)?;
+        self.check();
+        self.publish_pulses();
+        self.hint();
+        self.ban();
+        Ok(())
+    }
+
+    /// Takes notice of records that became linked, and announces those that nobody else has announced.
+    fn extend(&mut self, view: &View) -> Result<(), IndexError> {
+        let begin = self.announcements.begin(view.linked());
+        let first = self.ranges.covered();
+        if first >= view.linked() {
+            return Ok(());
+        }
+        for (index, row) in (first..first.saturating_add(EXTEND_RECORDS)).zip(view.rows_from(first)) {
+            let row = row?;
+            self.ranges.push(row.timestamp, &row.hash, view)?;
+            if index >= begin {
+                self.linked(&row, view)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers questions, peers in turn, as far as their allowances and this event's share go.
+    fn serve(&mut self, view: &View) -> Result<(), IndexError> {
+        let now_ms = self.now.ticks_ms;
+        let behind = view.linked().saturating_sub(self.ranges.covered()) > BEHIND_RECORDS;
+        let mut cost = 0;
+        while cost < SERVE_COST {
+            let ready = |(_, peer): &(&PeerId, &mut Peer)| !peer.questions.is_empty() && !peer.banned;
+            let Some(id) = next_in_turn(&mut self.peers, self.served, |entry| {
+                ready(entry) && entry.1.serving.is_open(now_ms)
+            }) else {
+                break;
+            };
+            self.served = Some(id);
+            let Some(peer) = self.peers.get_mut(&id) else { break };
+            let Some((asked, bytes)) = peer.questions.pop_front() else { break };
+            let reply = match Question::decode(&bytes) {
+                Err(_) => {
+                    peer.blame(50, "it sent a question that is none");
+                    Answer::Busy.encode()
+                }
+                Ok(Question::Hint) => {
+                    peer.next_session_ms =
+                        peer.next_session_ms.min(now_ms.max(peer.session_ended_ms + 2_000));
+                    Answer::Noted.encode()
+                }
+                Ok(Question::Compare { .. } | Question::Fetch { .. }) if behind => Answer::Busy.encode(),
+                Ok(question) => {
+                    let served = serve::serve(&question, &self.ranges, view)?;
+                    peer.serving.charge(served.cost, now_ms);
+                    cost += served.cost;
+                    served.bytes
+                }
+            };
+            cost += 1;
+            self.actions.push_back(Action::Reply { asked, bytes: reply });
+        }
+        Ok(())
+    }
+
+    fn ban(&mut self) {
+        for (id, peer) in &mut self.peers {
+            peer.forgive(self.now.ticks_ms);
+            if peer.score <= SCORE_BANNED && !peer.banned {
+                peer.banned = true;
+                peer.questions.clear();
+                self.actions.push_back(Action::Ban { peer: *id, secs: BAN_SECS, reason: peer.offence });
+            }
+        }
+    }
+
+    fn disconnected(&mut self, id: PeerId) {
+        let mut void: Vec<Ticket> = self
+            .tickets
+            .iter()
+            .filter(|(_, purpose)| purpose.asked() == Some(id))
+            .map(|(ticket, _)| *ticket)
+            .collect();
+        void.sort_unstable();
+        for ticket in void {
+            self.unanswered(ticket);
+        }
+        let Some(mut peer) = self.peers.remove(&id) else { return };
+        while let Some((record, origin)) = peer.pop_record() {
+            self.forget(&record.hash());
+            self.settle(id, origin, None);
+        }
+    }
+
+    fn ask(&mut self, peer: PeerId, question: &Question, purpose: Purpose) {
+        let ticket = self.ticket();
+        self.tickets.insert(ticket, purpose);
+        self.actions.push_back(Action::Ask { peer, ticket, bytes: question.encode() });
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.next_ticket += 1;
+        self.next_ticket
+    }
+
+    fn random(&mut self) -> u64 {
+        let mut bytes = [0; 8];
+        self.rng.fill(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+}
+
+/// The next peer after `last`, in a circle, that is fit.
+fn next_in_turn(
+    peers: &mut BTreeMap<PeerId, Peer>,
+    last: Option<PeerId>,
+    mut fit: impl FnMut(&mut (&PeerId, &mut Peer)) -> bool,
+) -> Option<PeerId> {
+    let mut first = None;
+    for mut entry in peers.iter_mut() {
+        let after = last.is_none_or(|last| *entry.0 > last);
+        if (after || first.is_none()) && fit(&mut entry) {
+            if after {
+                return Some(*entry.0);
+            }
+            first = Some(*entry.0);
+        }
+    }
+    first
 }

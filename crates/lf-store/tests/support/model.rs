@@ -343,7 +343,7 @@ pub fn look(reader: &StoreReader, puts: &[&Put], tokens: &[u64]) -> Seen {
             seen.types.insert(record_type, found);
         }
     }
-    seen.wanted = view.wanted(usize::MAX).unwrap().into_iter().collect();
+    seen.wanted = view.wanted(&Hash::default(), usize::MAX).unwrap().into_iter().collect();
     for token in tokens {
         if let Some(pulse) = view.pulse(*token).unwrap() {
             seen.pulses.insert(*token, pulse.minutes());
