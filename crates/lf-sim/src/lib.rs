@@ -17,7 +17,6 @@ mod random;
 mod records;
 pub mod report;
 mod scenario;
-mod stub;
 mod trace;
 mod verdicts;
 mod world;

@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use lf_node::core::pulse::{Allowances, KnownPulses};
-use lf_node::core::sync::{MessageId, Now, PeerId, Ticket};
+use lf_node::core::sync::wire::Gossip;
+use lf_node::core::sync::{MessageId, Now, PeerId, Sync, Ticket};
 use lf_proto::hash::Hash;
 use lf_store::storage::SimStorage;
 use lf_store::{IndexPlace, Store, StoreError, StoreOptions, StoreReader, View};
@@ -13,7 +14,6 @@ use lf_store::{IndexPlace, Store, StoreError, StoreOptions, StoreReader, View};
 use crate::random::Random;
 use crate::records::{BEGIN_SECS, genesis};
 use crate::scenario::Behaviour;
-use crate::stub::Sync;
 use crate::trace::number_of;
 
 /// Records that may wait for links in a simulated store: few, so that floods of such reach the bound.
@@ -27,13 +27,16 @@ pub(crate) struct Message {
     /// What tells it from others: its content's hash.
     pub(crate) id: u64,
     pub(crate) bytes: Vec<u8>,
+    /// Whether it holds a record.
+    pub(crate) is_record: bool,
     /// Whether sending it is an offence that can be proven.
     pub(crate) offence: bool,
 }
 
 impl Message {
     pub(crate) fn new(bytes: Vec<u8>, offence: bool) -> Rc<Message> {
-        Rc::new(Message { id: number_of(&bytes), bytes, offence })
+        let is_record = matches!(Gossip::decode(&bytes), Ok(Gossip::Record(_)));
+        Rc::new(Message { id: number_of(&bytes), bytes, is_record, offence })
     }
 }
 
@@ -61,6 +64,8 @@ pub(crate) struct Asked {
     pub(crate) connection: u64,
     pub(crate) ticket: Ticket,
     pub(crate) at_us: u64,
+    /// What kind of question it is: its first byte.
+    pub(crate) kind: Option<u8>,
 }
 
 /// Content hashes seen lately, in two generations.
@@ -124,8 +129,8 @@ pub(crate) struct SimNode {
     pub(crate) live: Option<Live>,
     /// Counts starts and crashes, so that nothing meant for one life reaches another.
     pub(crate) life: u64,
-    /// Whether it runs or will run again by itself.
-    pub(crate) joined: bool,
+    /// The power will fail in the middle of something.
+    pub(crate) armed: bool,
     pub(crate) skew_secs: i64,
     /// Records that somebody was told are stored here.
     pub(crate) acknowledged: BTreeSet<Hash>,

@@ -21,6 +21,8 @@ pub enum Behaviour {
     WithheldLinks,
     /// Answers questions with junk.
     JunkAnswers,
+    /// Answers questions in form, and not truly.
+    Lies,
     /// Answers from one state of its records now, from another one then.
     Equivocate,
     /// Publishes records of its own under every name it sees.
@@ -41,6 +43,7 @@ impl Behaviour {
             Behaviour::FloodQuestions,
             Behaviour::WithheldLinks,
             Behaviour::JunkAnswers,
+            Behaviour::Lies,
             Behaviour::Equivocate,
             Behaviour::Squat,
             Behaviour::ForgePulses,
@@ -64,6 +67,7 @@ impl Behaviour {
             Behaviour::FloodQuestions => "flood-questions",
             Behaviour::WithheldLinks => "withheld-links",
             Behaviour::JunkAnswers => "junk-answers",
+            Behaviour::Lies => "lies",
             Behaviour::Equivocate => "equivocate",
             Behaviour::Squat => "squat",
             Behaviour::ForgePulses => "forge-pulses",
@@ -261,10 +265,11 @@ impl Scenario {
             "amend" => Scenario { amendments: 4, ..calm },
             "late" => Scenario { late: some(4), ..calm },
             "eclipse" => {
-                let hostile = (0..some(2)).map(|i| match i % 4 {
+                let hostile = (0..some(2)).map(|i| match i % 5 {
                     0 => Behaviour::Silent,
                     1 => Behaviour::Equivocate,
                     2 => Behaviour::JunkAnswers,
+                    3 => Behaviour::Lies,
                     _ => Behaviour::WithheldLinks,
                 });
                 Scenario {

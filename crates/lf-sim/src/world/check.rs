@@ -69,7 +69,8 @@ impl World {
 
     /// In what honest nodes do not agree yet.
     fn difference(&self) -> Option<String> {
-        let down = (0..self.scenario.honest).find(|n| self.nodes[*n].live.is_none());
+        let is_down = |n: &usize| self.nodes[*n].live.is_none() || self.nodes[*n].armed;
+        let down = (0..self.scenario.honest).find(is_down);
         if let Some(node) = down {
             return Some(format!("node {node} is down"));
         }
@@ -172,8 +173,9 @@ impl World {
                 if answer.is_empty() {
                     return Err(format!("node {node} finds nothing under {name:?}"));
                 }
-                if *first.get_or_insert_with(|| answer.clone()) != answer {
-                    return Err(format!("node {node} has another answer under {name:?} than the first"));
+                let first = first.get_or_insert_with(|| answer.clone());
+                if *first != answer {
+                    return Err(format!("node {node} answers {answer:?} under {name:?}, another {first:?}"));
                 }
             }
         }

@@ -3,15 +3,17 @@
 
 use std::rc::Rc;
 
+use lf_node::core::sync::ranges::{Salt, Span};
+use lf_node::core::sync::wire::{Answer, Content, Difference, Gossip, Question, Wanted};
 use lf_node::core::sync::{Action, Verdict};
 use lf_proto::hash::Hash;
 use lf_proto::pulse::Pulse;
+use lf_proto::record::Record;
 
 use super::{Happening, World};
 use crate::node::Message;
 use crate::records::{Draft, Flaw, Owner, flawed};
 use crate::scenario::Behaviour;
-use crate::stub::wire;
 use crate::trace::number_of;
 
 /// How often they act, in microseconds.
@@ -20,6 +22,12 @@ const ACT_US: u64 = 500_000;
 const RECORDS_MAX: usize = 60;
 /// Messages or questions of a flood at a time, to each peer.
 const FLOOD: usize = 20;
+
+/// The bytes of a gossip message with a record, also of one that is malformed.
+fn gossip_of(record: &[u8]) -> Vec<u8> {
+    const RECORD: u8 = 1;
+    [&[RECORD], record].concat()
+}
 
 impl World {
     /// What a hostile node makes of what its replication wants done.
@@ -30,38 +38,119 @@ impl World {
                 Some(Action::Judge { message, peer, verdict: Verdict::Drop })
             }
             (Behaviour::JunkAnswers, Action::Reply { asked, bytes }) => {
-                let (bytes, offence) = self.junk_answer(bytes);
-                self.reply(node, asked, bytes, offence);
+                let bytes = self.junk_answer(bytes);
+                self.lie(node, asked, bytes);
+                None
+            }
+            (Behaviour::Lies, Action::Reply { asked, bytes }) => {
+                let bytes = match Answer::decode(&bytes) {
+                    Ok(answer) => self.false_answer(node, answer).encode(),
+                    Err(_) => bytes,
+                };
+                self.lie(node, asked, bytes);
                 None
             }
             (_, action) => Some(action),
         }
     }
 
-    /// An answer as it should not be; and whether that is provable.
-    fn junk_answer(&mut self, mut bytes: Vec<u8>) -> (Vec<u8>, bool) {
+    /// Answers a question with something that is provably bad if it does not decode, or answers another question.
+    fn lie(&mut self, node: usize, asked: u64, bytes: Vec<u8>) {
+        let kind = self.nodes[node].live.as_ref().and_then(|live| live.asked.get(&asked)?.kind);
+        let offence = match Answer::decode(&bytes) {
+            Ok(Answer::Busy) => false,
+            // Answers begin as their questions do.
+            Ok(_) => bytes.first().copied() != kind,
+            Err(_) => true,
+        };
+        self.reply(node, asked, bytes, offence);
+    }
+
+    /// An answer's bytes as they should not be.
+    fn junk_answer(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
         match self.random.below(6) {
             0 => {
                 let len = self.random.index(300);
-                (self.random.junk(len), false)
+                return self.random.junk(len);
             }
-            1 => (Vec::new(), false),
-            2 => {
-                bytes.truncate(self.random.index(bytes.len()));
-                (bytes, false)
-            }
+            1 => bytes.clear(),
+            2 => bytes.truncate(self.random.index(bytes.len())),
             3 => {
-                let at = self.random.index(bytes.len());
-                let bit = self.random.below(8);
+                let (at, bit) = (self.random.index(bytes.len()), self.random.below(8));
                 bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << bit);
-                (bytes, false)
             }
-            4 => (vec![0xff; 1 << 16], true),
-            _ => {
-                bytes.extend(self.random.bytes::<3>());
-                (bytes, false)
-            }
+            4 => bytes = vec![0xff; 1 << 16],
+            _ => bytes.extend(self.random.bytes::<3>()),
         }
+        bytes
+    }
+
+    /// An answer in form, and not true.
+    fn false_answer(&mut self, node: usize, answer: Answer) -> Answer {
+        match answer {
+            Answer::Compared { total, mut differing } => {
+                let lie = self.random.below(6);
+                if differing.is_empty() {
+                    differing.push((0, Difference::Fetch { count: 1, marks: Vec::new() }));
+                }
+                for (at, difference) in &mut differing {
+                    match (lie, difference) {
+                        // Very many records where there are none, in this range or another.
+                        (0, difference) => {
+                            *difference = Difference::Fetch { count: u64::MAX - 1, marks: Vec::new() };
+                        }
+                        (1, _) => *at += 40,
+                        // The same range again, with another fingerprint each time: splits without end.
+                        (2, Difference::Split(parts)) => {
+                            for part in parts {
+                                let fingerprint = self.random.bytes();
+                                part.content = Some(Content { count: 1_000_000, fingerprint });
+                            }
+                        }
+                        (3, Difference::Split(parts)) => {
+                            parts.pop();
+                        }
+                        (4, difference) => {
+                            let count = 1 + self.random.below(300);
+                            *difference = Difference::Fetch { count, marks: Vec::new() };
+                        }
+                        _ => {}
+                    }
+                }
+                let total = if self.random.below(2) == 0 { u64::MAX } else { total };
+                Answer::Compared { total, differing }
+            }
+            Answer::Fetched { mut records, complete, rest, lacking } => match self.random.below(5) {
+                // Nothing, and no end.
+                0 => Answer::Fetched { records: Vec::new(), complete: 0, rest, lacking },
+                1 => Answer::Fetched { records: Vec::new(), complete, rest: None, lacking: u64::MAX },
+                2 => Answer::Fetched { records, complete: 1_000_000, rest, lacking },
+                3 => {
+                    records.reverse();
+                    Answer::Fetched { records, complete, rest, lacking }
+                }
+                // What nobody asked for.
+                _ => {
+                    records.extend(self.some_record(node));
+                    Answer::Fetched { records, complete, rest, lacking }
+                }
+            },
+            Answer::Records { mut records } => {
+                if self.random.below(2) == 0 {
+                    records.clear();
+                } else {
+                    records.extend(self.some_record(node));
+                }
+                Answer::Records { records }
+            }
+            other => other,
+        }
+    }
+
+    /// A record that this node has.
+    fn some_record(&self, node: usize) -> Option<Record> {
+        let view = self.nodes[node].live.as_ref()?.reader.view();
+        view.record(&view.row(0).ok()??)
     }
 
     /// A hostile node acts.
@@ -80,7 +169,7 @@ impl World {
                     return;
                 }
                 if let Some(bytes) = self.flawed_record(node, flaw) {
-                    let message = Message::new(wire::record(&bytes), flaw.is_provable());
+                    let message = Message::new(gossip_of(&bytes), flaw.is_provable());
                     self.whisper(node, peer, &message);
                 }
             }
@@ -111,7 +200,13 @@ impl World {
                     for _ in 0..FLOOD {
                         let at = self.random.index(self.nodes[node].captured_questions.len());
                         let bytes = match self.nodes[node].captured_questions.get(at) {
-                            Some(bytes) if self.random.below(4) != 0 => bytes.clone(),
+                            Some(bytes) if self.random.below(2) == 0 => bytes.clone(),
+                            _ if self.random.below(4) != 0 => {
+                                // Everything, please; and once more.
+                                let salt: Salt = self.random.bytes();
+                                let ranges = vec![Wanted { span: Span::ALL, have: Vec::new() }];
+                                Question::Fetch { salt, ranges }.encode()
+                            }
                             _ => {
                                 let len = self.random.index(200);
                                 self.random.junk(len)
@@ -124,7 +219,7 @@ impl World {
             Behaviour::WithheldLinks => {
                 let missing = Hash(self.random.bytes());
                 if let Some(bytes) = self.orphan(node, missing) {
-                    let message = Message::new(wire::record(&bytes), false);
+                    let message = Message::new(gossip_of(&bytes), false);
                     for peer in peers {
                         self.whisper(node, peer, &message);
                     }
@@ -187,7 +282,7 @@ impl World {
         if let Some(bytes) = captured.get(at) {
             // As if the content hash had been forgotten.
             let id = number_of(bytes) ^ self.random.next();
-            messages.push(Rc::new(Message { id, bytes: bytes.clone(), offence: false }));
+            messages.push(Rc::new(Message { id, bytes: bytes.clone(), is_record: false, offence: false }));
         }
         let pulses: Vec<Pulse> = (0..FLOOD)
             .filter_map(|_| {
@@ -197,7 +292,7 @@ impl World {
                 Pulse::from_bytes(&bytes).ok()
             })
             .collect();
-        messages.push(Message::new(wire::pulses(&pulses), false));
+        messages.push(Message::new(Gossip::Pulses(pulses).encode(), false));
         for message in messages {
             for peer in peers {
                 self.whisper(node, *peer, &message);

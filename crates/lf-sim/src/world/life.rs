@@ -36,7 +36,7 @@ pub(super) fn new_node(behaviour: Option<Behaviour>, scenario: &Scenario, random
         decoy: None,
         live: None,
         life: 0,
-        joined: false,
+        armed: false,
         skew_secs: skew,
         acknowledged: BTreeSet::new(),
         acknowledged_pulses: BTreeMap::new(),
@@ -61,7 +61,6 @@ impl World {
             Err(e) => return self.fail(format!("node {node} does not start: {e}")),
         };
         let this = &mut self.nodes[node];
-        this.joined = true;
         this.life += 1;
         let life = this.life;
         let view = live.reader.view();
@@ -98,6 +97,7 @@ impl World {
             let after = self.random.below(OPERATIONS_BEFORE_CUT_MAX);
             let fault = Fault { operation: None, after, times: 1, effect: FaultEffect::PowerCut };
             self.nodes[node].storage.inject(fault);
+            self.nodes[node].armed = true;
             // If nothing is written, it crashes all the same.
             self.plan_in(10_000_000, Happening::Crash { node, armed: false });
         } else {
@@ -111,6 +111,7 @@ impl World {
         let seed = self.random.next();
         let this = &mut self.nodes[node];
         this.live = None;
+        this.armed = false;
         this.life += 1;
         this.storage = this.storage.crash(seed);
         let connections = std::mem::take(&mut this.connections);

@@ -10,7 +10,6 @@ use lf_node::core::sync::{Event, MessageId, PeerId, QUESTION_TIME_MAX_MS, Ticket
 use super::{Happening, Packet, World};
 use crate::node::{Asked, Connection, Message, SimNode, Waiting};
 use crate::scenario::Behaviour;
-use crate::stub::wire;
 use crate::trace::number_of;
 
 /// Bytes of a packet's frame and of what the layers below add.
@@ -221,14 +220,14 @@ impl World {
                     self.nodes[to].captured_questions.push(bytes.clone());
                 }
                 self.note("question", &[from as u64, to as u64, ticket, number_of(&bytes)]);
-                let at_us = self.now_us;
+                let (at_us, kind) = (self.now_us, bytes.first().copied());
                 let Some(live) = &mut self.nodes[to].live else { return };
                 let waiting = live.asked.values().filter(|asked| asked.by == from).count();
                 if waiting >= ASKED_MAX || bytes.len() > QUESTION_BYTES_MAX {
                     return;
                 }
                 let asked = live.number();
-                live.asked.insert(asked, Asked { by: from, connection, ticket, at_us });
+                live.asked.insert(asked, Asked { by: from, connection, ticket, at_us, kind });
                 let peer = self.nodes[from].peer;
                 self.tell(to, Event::Question { peer, asked, bytes });
             }
@@ -259,7 +258,7 @@ impl World {
         if self.nodes[to].is_honest() {
             self.figures.gossip_copies += 1;
             self.figures.gossip_bytes += message.bytes.len() as u64 + FRAME_BYTES;
-            self.figures.record_copies += u64::from(wire::is_record(&message.bytes));
+            self.figures.record_copies += u64::from(message.is_record);
         } else if self.nodes[to].captured.len() < CAPTURED_MAX {
             self.nodes[to].captured.push(message.bytes.clone());
         }
