@@ -20,7 +20,6 @@ pub mod wire;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 
-use lf_proto::hash::Hash;
 use lf_proto::pulse::Pulse;
 use lf_proto::record::Record;
 use lf_proto::seeded::SeededRng;
@@ -388,8 +387,8 @@ impl Sync {
 
     fn on_event(&mut self, event: Event, view: &View) -> Result<(), IndexError> {
         match event {
-            Event::Connected { peer, outbound } => {
-                self.peers.entry(peer).or_insert_with(|| Peer::new(outbound, self.now.ticks_ms));
+            Event::Connected { peer, .. } => {
+                self.peers.entry(peer).or_insert_with(|| Peer::new(self.now.ticks_ms));
                 Ok(())
             }
             Event::Disconnected { peer } => {
@@ -567,3 +566,6 @@ fn next_in_turn(
     }
     first
 }
+
+#[cfg(test)]
+mod tests;

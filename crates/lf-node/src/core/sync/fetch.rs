@@ -84,6 +84,8 @@ pub(super) struct Wanting {
     /// How often each was asked for, and when next.
     tries: BTreeMap<Hash, (u32, u64)>,
     asking: usize,
+    /// Some of what is being asked for may well be had.
+    hopeful: bool,
 }
 
 impl Wanting {
@@ -93,9 +95,9 @@ impl Wanting {
         self.next_ms = 0;
     }
 
-    /// Whether anything is being asked for.
+    /// Whether anything is being asked for that not everybody lacked before.
     pub(super) fn is_asking(&self) -> bool {
-        self.asking > 0
+        self.asking > 0 && self.hopeful
     }
 }
 
@@ -130,7 +132,7 @@ impl Sync {
             running += 1;
             let salt = self.random().to_le_bytes();
             if let Some(peer) = self.peers.get_mut(&id) {
-                peer.session = Some(Session::new(salt));
+                peer.session = Some(Session::new(salt, now_ms));
             }
         }
         for id in ids {
@@ -146,11 +148,17 @@ impl Sync {
     }
 
     fn advance_one(&mut self, id: PeerId, view: &View) -> Result<(), IndexError> {
-        let jitter = self.random();
+        let (jitter, now_ms) = (self.random(), self.now.ticks_ms);
         let Some(peer) = self.peers.get_mut(&id) else { return Ok(()) };
         let Some(session) = &mut peer.session else { return Ok(()) };
         if session.is_done() || peer.banned {
             self.finish(id, jitter);
+            return Ok(());
+        }
+        if session.is_stuck(now_ms) {
+            peer.blame(10, "it did not give what it said it has");
+            session_failed(peer, now_ms);
+            peer.next_session_ms = now_ms + SESSION_MS;
             return Ok(());
         }
         let question = session.next_compare(jitter, &self.ranges, view)?;
@@ -474,9 +482,11 @@ impl Sync {
         let Some(peer) = likely.or_else(|| fit.get(random % fit.len().max(1)).copied()) else {
             return Ok(());
         };
+        self.wanting.hopeful = false;
         for hash in &hashes {
             let (tries, at) = self.wanting.tries.entry(*hash).or_insert((0, 0));
             *tries += 1;
+            self.wanting.hopeful |= *tries <= WANT_TRIES;
             let wait_ms = if *tries < WANT_TRIES { 1_000 } else { 60_000 };
             *at = now_ms + wait_ms;
         }

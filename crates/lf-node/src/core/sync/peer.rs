@@ -80,7 +80,6 @@ pub(super) enum Origin {
 /// A connected peer.
 #[derive(Debug)]
 pub(super) struct Peer {
-    pub(super) outbound: bool,
     pub(super) score: i32,
     forgiven_ms: u64,
     /// What it did last that took away from its score.
@@ -118,9 +117,8 @@ const SERVING: (u64, u64) = (600_000, 300_000);
 const ANNOUNCING: (u64, u64) = (2_000, 300);
 
 impl Peer {
-    pub(super) fn new(outbound: bool, now_ms: u64) -> Self {
+    pub(super) fn new(now_ms: u64) -> Self {
         Peer {
-            outbound,
             score: 0,
             forgiven_ms: now_ms,
             offence: "",
@@ -197,7 +195,7 @@ mod tests {
 
     #[test]
     fn silence_alone_does_not_ban_and_time_forgives() {
-        let mut peer = Peer::new(true, 0);
+        let mut peer = Peer::new(0);
         (0..100).for_each(|_| peer.was_silent());
         assert!(peer.score > SCORE_BANNED);
         peer.blame(1_000, "test");

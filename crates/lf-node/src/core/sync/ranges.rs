@@ -82,10 +82,10 @@ pub struct Summary {
 /// What a session's fingerprints and short ids are salted with: 8 random bytes, so that nobody can prepare records that
 /// look the same to it.
 pub type Salt = [u8; 8];
-/// A range's contents in short.
-pub type Fingerprint = [u8; 8];
+/// A range's contents in short. Two that differ look the same once in 2³² times, and not again with the next salt.
+pub type Fingerprint = [u8; 4];
 /// A record in short, within a small range.
-pub type ShortId = [u8; 6];
+pub type ShortId = [u8; 4];
 
 impl Summary {
     fn add_hash(&mut self, hash: &Hash) {
@@ -102,24 +102,24 @@ impl Summary {
         }
     }
 
-    /// The first 8 bytes of SHA-256(salt, count as LE64, sum).
+    /// The first 4 bytes of SHA-256(salt, count as LE64, sum).
     pub fn fingerprint(&self, salt: &Salt) -> Fingerprint {
         let mut hasher = Sha256::new_with_prefix(salt);
         hasher.update(self.count.to_le_bytes());
         self.sum.iter().for_each(|lane| hasher.update(lane.to_le_bytes()));
         let digest: [u8; 32] = hasher.finalize().into();
-        let [a, b, c, d, e, f, g, h, ..] = digest;
-        [a, b, c, d, e, f, g, h]
+        let [a, b, c, d, ..] = digest;
+        [a, b, c, d]
     }
 }
 
-/// The first 6 bytes of SHA-256(salt, hash).
+/// The first 4 bytes of SHA-256(salt, hash).
 pub fn short_id(salt: &Salt, hash: &Hash) -> ShortId {
     let mut hasher = Sha256::new_with_prefix(salt);
     hasher.update(hash.0);
     let digest: [u8; 32] = hasher.finalize().into();
-    let [a, b, c, d, e, f, ..] = digest;
-    [a, b, c, d, e, f]
+    let [a, b, c, d, ..] = digest;
+    [a, b, c, d]
 }
 
 /// Where hashes are looked up.

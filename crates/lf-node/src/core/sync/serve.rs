@@ -40,7 +40,7 @@ pub(super) fn serve(question: &Question, ranges: &Ranges, view: &View) -> Result
 
 /// What a range's contents look like in a message.
 pub(super) fn content(summary: &Summary, salt: &Salt) -> Content {
-    let fingerprint = if summary.count == 0 { [0; 8] } else { summary.fingerprint(salt) };
+    let fingerprint = if summary.count == 0 { [0; 4] } else { summary.fingerprint(salt) };
     Content { count: summary.count, fingerprint }
 }
 

@@ -29,6 +29,10 @@ const FETCH_EXPECTED: u64 = 2_048;
 /// Beyond so many missing records others help to fetch, and other comparisons wait.
 pub(super) const BULK_RECORDS: u64 = 8_192;
 
+/// In this time so many records must be new, or the comparison is given up: nobody may hold others up.
+const PROGRESS_MS: u64 = 30_000;
+const PROGRESS_RECORDS: u64 = 100;
+
 /// What a peer did that no honest one does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Offence(pub(super) &'static str);
@@ -66,10 +70,12 @@ pub(super) struct Session {
     pub(super) lacking: bool,
     /// Something could not be fetched or stored.
     pub(super) failed: bool,
+    /// When progress was looked at last, and how many records were new then.
+    progress: (u64, u64),
 }
 
 impl Session {
-    pub(super) fn new(salt: Salt) -> Self {
+    pub(super) fn new(salt: Salt, now_ms: u64) -> Self {
         Session {
             salt,
             to_compare: Vec::new(),
@@ -83,7 +89,19 @@ impl Session {
             new: 0,
             lacking: false,
             failed: false,
+            progress: (now_ms, 0),
         }
+    }
+
+    /// Whether too little came for too long. Comparing itself takes a few questions only.
+    pub(super) fn is_stuck(&mut self, now_ms: u64) -> bool {
+        let (since_ms, new) = self.progress;
+        if now_ms.saturating_sub(since_ms) < PROGRESS_MS {
+            return false;
+        }
+        let stuck = self.new < new + PROGRESS_RECORDS;
+        self.progress = (now_ms, self.new);
+        stuck
     }
 
     /// Records still to come, as far as the peer says.

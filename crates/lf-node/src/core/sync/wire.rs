@@ -267,7 +267,7 @@ impl<'a> Reader<'a> {
     fn content(&mut self) -> Result<Option<Content>, WireError> {
         Ok(match self.number("record count")? {
             0 => None,
-            1 => Some(Content { count: 0, fingerprint: [0; 8] }),
+            1 => Some(Content { count: 0, fingerprint: [0; 4] }),
             more => Some(Content { count: more - 1, fingerprint: self.array("fingerprint")? }),
         })
     }
@@ -389,7 +389,7 @@ impl Question {
                 let mut ranges = Vec::with_capacity(count);
                 for _ in 0..count {
                     let span = Span { lower: r.bound()?, upper: r.upper()? };
-                    let ids = r.count(HAVE_MAX, 6, "short ids")?;
+                    let ids = r.count(HAVE_MAX, 4, "short ids")?;
                     let have = (0..ids).map(|_| r.array("short id")).collect::<Result<_, _>>()?;
                     ranges.push(Wanted { span, have });
                 }

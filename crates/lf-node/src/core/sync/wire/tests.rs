@@ -38,8 +38,8 @@ fn bounds(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Bound>> {
 fn content() -> impl Strategy<Value = Option<Content>> {
     prop_oneof![
         Just(None),
-        Just(Some(Content { count: 0, fingerprint: [0; 8] })),
-        (1u64..u64::MAX, any::<[u8; 8]>())
+        Just(Some(Content { count: 0, fingerprint: [0; 4] })),
+        (1u64..u64::MAX, any::<[u8; 4]>())
             .prop_map(|(count, fingerprint)| Some(Content { count, fingerprint })),
     ]
 }
@@ -58,7 +58,7 @@ proptest! {
         salt in any::<[u8; 8]>(),
         bounds in bounds(2..40),
         contents in proptest::collection::vec(content(), 1..20),
-        ids in proptest::collection::vec(any::<[u8; 6]>(), 0..HAVE_MAX),
+        ids in proptest::collection::vec(any::<[u8; 4]>(), 0..HAVE_MAX),
         hashes in proptest::collection::vec(any::<[u8; 32]>(), 0..20),
         numbers in any::<[u64; 2]>(),
     ) {

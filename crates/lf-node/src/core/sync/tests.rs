@@ -1,0 +1,496 @@
+//! A few nodes that exchange messages at once and in order: what replication does when the network is well, and what it
+//! does to peers that lie. Bad networks are the simulator's.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use lf_proto::genesis::{Genesis, GenesisParameters};
+use lf_proto::owner::{OwnerSecret, OwnerType};
+use lf_proto::record::{RecordBuilder, RecordType};
+use lf_store::storage::SimStorage;
+use lf_store::{IndexPlace, Put, PutOutcome, Store, StoreOptions, Stored};
+
+use super::ranges::Bound;
+use super::wire::{Difference, Gossip};
+use super::*;
+use lf_proto::hash::Hash;
+
+fn build(
+    owner: &OwnerSecret,
+    record_type: RecordType,
+    value: &[u8],
+    links: &[Hash],
+    timestamp: u64,
+) -> Record {
+    let builder = RecordBuilder {
+        record_type,
+        value,
+        masking_key: Some(b""),
+        selectors: &[],
+        links,
+        timestamp,
+        with_pulse_token: false,
+    };
+    builder.build(owner).unwrap().sign(owner, None)
+}
+
+fn genesis() -> Genesis {
+    let owner = OwnerSecret::from_seed(OwnerType::P384, b"genesis");
+    let parameters = GenesisParameters { id: [9; 32], record_max_time_drift: 60, ..Default::default() };
+    let first = build(&owner, RecordType::Genesis, parameters.to_json().as_bytes(), &[], 1_000);
+    Genesis::parse(first.as_bytes()).unwrap()
+}
+
+/// Records that each link to the one before, and `leaves` among them that nothing links to.
+fn history(count: u64, leaf_every: u64) -> (Vec<Record>, Vec<Record>) {
+    let owner = OwnerSecret::from_seed(OwnerType::Ed25519, b"history");
+    let mut tip = genesis().records()[0].hash();
+    let (mut trunk, mut leaves) = (Vec::new(), Vec::new());
+    for i in 0..count {
+        let record = build(&owner, RecordType::Datum, &[7; 80], &[tip], 2_000 + i / 3);
+        tip = record.hash();
+        trunk.push(record);
+        if leaf_every > 0 && i % leaf_every == leaf_every / 2 {
+            leaves.push(build(&owner, RecordType::Datum, &[8; 80], &[tip], 2_000 + i / 3));
+        }
+    }
+    (trunk, leaves)
+}
+
+struct TestNode {
+    id: PeerId,
+    store: Store,
+    sync: Sync,
+    /// Questions it asked of each peer, hints left out.
+    asked: Vec<PeerId>,
+    /// Bytes it sent and received with them.
+    bytes: usize,
+    published: usize,
+    verdicts: Vec<Verdict>,
+    banned: Vec<(PeerId, &'static str)>,
+}
+
+impl TestNode {
+    fn new(number: u8) -> Self {
+        let storage = Arc::new(SimStorage::new(number.into()));
+        let options = StoreOptions::new(storage, IndexPlace::Memory, genesis(), [1; 16]);
+        let (store, _) = Store::open(options).unwrap();
+        let sync = Sync::new([number; 32]);
+        let id = PeerId([number; 32]);
+        TestNode {
+            id,
+            store,
+            sync,
+            asked: Vec::new(),
+            bytes: 0,
+            published: 0,
+            verdicts: Vec::new(),
+            banned: Vec::new(),
+        }
+    }
+
+    /// Stores records as if they were checked.
+    fn put<'a>(&mut self, records: impl IntoIterator<Item = &'a Record>) -> Vec<Outcome> {
+        let put =
+            |record: &Record| Put { record: record.clone(), selectors: Vec::new(), work_verified: false };
+        let puts: Vec<Put> = records.into_iter().map(put).collect();
+        let applied = self.store.apply(&puts, &[]).unwrap();
+        let outcome = |outcome| match outcome {
+            PutOutcome::Stored(Stored::Linked(_)) => Outcome::Linked { good: true },
+            PutOutcome::Stored(Stored::Pending) => Outcome::Pending,
+            PutOutcome::Duplicate => Outcome::Duplicate,
+        };
+        applied.records.into_iter().map(outcome).collect()
+    }
+
+    fn linked(&self) -> BTreeSet<Hash> {
+        let view = self.store.reader().view();
+        (0..view.linked()).map(|i| view.linked_hash(i).unwrap()).collect()
+    }
+}
+
+/// What an outsider answers instead of a node.
+type Liar = Box<dyn FnMut(Question) -> Vec<u8>>;
+
+struct Net {
+    nodes: Vec<TestNode>,
+    liars: BTreeMap<PeerId, Liar>,
+    now: Now,
+    /// Whom an event is for, in order.
+    events: VecDeque<(usize, Event)>,
+    /// Questions under way: who asked, with which ticket.
+    questions: Vec<(usize, Ticket)>,
+    /// Records that no check lets pass.
+    bad: BTreeSet<Hash>,
+}
+
+impl Net {
+    fn new(count: u8) -> Self {
+        let now = Now { ticks_ms: 1, unix_secs: 100_000 };
+        let nodes = (0..count).map(TestNode::new).collect();
+        Net {
+            nodes,
+            liars: BTreeMap::new(),
+            now,
+            events: VecDeque::new(),
+            questions: Vec::new(),
+            bad: BTreeSet::new(),
+        }
+    }
+
+    fn connect(&mut self, a: usize, b: usize) {
+        let (of_a, of_b) = (self.nodes[a].id, self.nodes[b].id);
+        self.events.push_back((a, Event::Connected { peer: of_b, outbound: true }));
+        self.events.push_back((b, Event::Connected { peer: of_a, outbound: false }));
+    }
+
+    fn connect_liar(&mut self, to: usize, number: u8, liar: Liar) -> PeerId {
+        let peer = PeerId([number; 32]);
+        self.liars.insert(peer, liar);
+        self.events.push_back((to, Event::Connected { peer, outbound: true }));
+        peer
+    }
+
+    /// Lets time pass, in steps of 50 ms.
+    fn run(&mut self, ms: u64) {
+        let end = self.now.ticks_ms + ms;
+        while self.now.ticks_ms < end {
+            self.now.ticks_ms += 50;
+            self.now.unix_secs = 100_000 + self.now.ticks_ms / 1_000;
+            (0..self.nodes.len()).for_each(|node| self.events.push_back((node, Event::Tick)));
+            while let Some((node, event)) = self.events.pop_front() {
+                self.step(node, event);
+            }
+        }
+    }
+
+    fn step(&mut self, at: usize, event: Event) {
+        let now = self.now;
+        let node = &mut self.nodes[at];
+        node.sync.handle(event, &node.store.reader().view(), now);
+        while let Some(action) = self.nodes[at].sync.poll() {
+            self.act(at, action);
+        }
+    }
+
+    fn act(&mut self, at: usize, action: Action) {
+        let id = self.nodes[at].id;
+        let node = &mut self.nodes[at];
+        match action {
+            Action::Ask { peer, ticket, bytes } => {
+                let question = Question::decode(&bytes).unwrap();
+                if question != Question::Hint {
+                    node.asked.push(peer);
+                    node.bytes += bytes.len();
+                }
+                if let Some(liar) = self.liars.get_mut(&peer) {
+                    let bytes = liar(question);
+                    self.events.push_back((at, Event::Answer { ticket, bytes }));
+                } else if let Some(to) = self.nodes.iter().position(|node| node.id == peer) {
+                    self.questions.push((at, ticket));
+                    let asked = self.questions.len() as u64 - 1;
+                    self.events.push_back((to, Event::Question { peer: id, asked, bytes }));
+                }
+            }
+            Action::Reply { asked, bytes } => {
+                let Some((to, ticket)) = self.questions.get(asked as usize).copied() else { return };
+                self.nodes[to].bytes += bytes.len();
+                self.events.push_back((to, Event::Answer { ticket, bytes }));
+            }
+            Action::Check { ticket, records, .. } => {
+                let bad: Vec<bool> = records.iter().map(|r| self.bad.contains(&r.hash())).collect();
+                let good = records.iter().zip(&bad).filter(|(_, bad)| !**bad).map(|(record, _)| record);
+                let mut good = node.put(good).into_iter();
+                let outcomes =
+                    bad.iter().map(|bad| if *bad { Outcome::Invalid } else { good.next().unwrap() });
+                let outcomes = outcomes.collect();
+                self.events.push_back((at, Event::Checked { ticket, outcomes }));
+            }
+            Action::CheckPulses { ticket, pulses, .. } => {
+                // Here the value tells: even ones are news.
+                let news = pulses.iter().map(|pulse| pulse.value() % 2 == 0).collect();
+                self.events.push_back((at, Event::PulsesChecked { ticket, news }));
+            }
+            Action::Publish { bytes } => {
+                node.published += 1;
+                let others = (0..self.nodes.len()).filter(|other| *other != at);
+                for other in others {
+                    let event = Event::Gossip { peer: id, message: 0, bytes: bytes.clone() };
+                    self.events.push_back((other, event));
+                }
+            }
+            Action::Judge { verdict, .. } => node.verdicts.push(verdict),
+            Action::Ban { peer, reason, .. } => {
+                node.banned.push((peer, reason));
+                self.events.push_back((at, Event::Disconnected { peer }));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_new_node_gets_everything_and_knows_it() {
+    let mut net = Net::new(2);
+    let (trunk, leaves) = history(5_000, 50);
+    net.nodes[0].put(trunk.iter().chain(&leaves));
+    assert!(!net.nodes[1].sync.status().synchronized);
+    net.connect(0, 1);
+    net.run(5_000);
+    assert_eq!(net.nodes[1].linked(), net.nodes[0].linked());
+    for node in &net.nodes {
+        let status = node.sync.status();
+        assert!(status.synchronized, "{status:?}");
+        assert_eq!((status.missing, node.published, node.banned.len()), (0, 0, 0));
+    }
+    let state = net.nodes[1].sync.peer(&net.nodes[0].id).unwrap();
+    assert_eq!((state.state, state.records), (PeerState::Synced, 5_101));
+}
+
+#[test]
+fn scattered_missing_records_cost_few_questions_and_bytes() {
+    let mut net = Net::new(2);
+    let (trunk, leaves) = history(20_000, 100);
+    net.nodes[0].put(trunk.iter().chain(&leaves));
+    net.nodes[1].put(&trunk);
+    let record_bytes: usize = leaves.iter().map(|record| record.as_bytes().len()).sum();
+    net.connect(0, 1);
+    net.run(500);
+    assert_eq!(net.nodes[1].linked(), net.nodes[0].linked());
+    let node = &net.nodes[1];
+    assert!(node.asked.len() <= 5, "{} questions", node.asked.len());
+    let extra = (node.bytes - record_bytes) / leaves.len();
+    assert!(extra < 260, "{extra} bytes for each missing record");
+}
+
+#[test]
+fn both_get_what_they_lack() {
+    let mut net = Net::new(2);
+    let (trunk, leaves) = history(3_000, 10);
+    let (one, two) = leaves.split_at(leaves.len() / 2);
+    net.nodes[0].put(trunk.iter().chain(one));
+    net.nodes[1].put(trunk.iter().take(2_000).chain(two.iter().filter(|r| r.timestamp() < 2_600)));
+    net.connect(0, 1);
+    net.run(10_000);
+    assert_eq!(net.nodes[0].linked(), net.nodes[1].linked());
+    assert!(net.nodes.iter().all(|node| node.sync.status().synchronized && node.banned.is_empty()));
+}
+
+#[test]
+fn a_first_sync_comes_from_several_peers_and_comes_once() {
+    let mut net = Net::new(4);
+    let (trunk, _) = history(30_000, 0);
+    (0..3).for_each(|node| drop(net.nodes[node].put(&trunk)));
+    let record_bytes: usize = trunk.iter().map(|record| record.as_bytes().len()).sum();
+    (0..3).for_each(|node| net.connect(3, node));
+    net.run(10_000);
+    assert_eq!(net.nodes[3].linked(), net.nodes[0].linked());
+    for node in &net.nodes[..3] {
+        let asked = net.nodes[3].asked.iter().filter(|peer| **peer == node.id).count();
+        assert!(asked >= 4, "{} was asked {asked} times", node.id);
+    }
+    assert!(
+        net.nodes[3].bytes < record_bytes + record_bytes / 20,
+        "{} for {record_bytes}",
+        net.nodes[3].bytes
+    );
+    assert!(net.nodes[3].sync.status().synchronized);
+}
+
+#[test]
+fn new_records_are_announced_by_one_and_forwarded_by_the_others() {
+    let mut net = Net::new(3);
+    (0..3).for_each(|node| net.connect(node, (node + 1) % 3));
+    net.run(1_000);
+    let (trunk, _) = history(10, 0);
+    net.nodes[0].put(&trunk);
+    net.run(200);
+    assert_eq!(net.nodes[2].linked(), net.nodes[0].linked());
+    assert_eq!(net.nodes.iter().map(|node| node.published).collect::<Vec<_>>(), [10, 0, 0]);
+    assert_eq!(net.nodes[1].verdicts, [Verdict::Forward; 10]);
+    assert_eq!(net.nodes[1].sync.status().gossip_new, 10);
+}
+
+#[test]
+fn more_new_records_than_can_be_announced_are_compared_soon() {
+    let mut net = Net::new(2);
+    net.connect(0, 1);
+    net.run(1_000);
+    let (trunk, _) = history(9_000, 0);
+    net.nodes[0].put(&trunk);
+    net.run(9_000);
+    assert!(net.nodes[0].published < 3_000);
+    assert_eq!(net.nodes[1].linked(), net.nodes[0].linked());
+}
+
+#[test]
+fn what_an_announced_record_links_to_is_asked_for() {
+    let mut net = Net::new(2);
+    net.connect(0, 1);
+    net.run(1_000);
+    let (trunk, _) = history(40, 0);
+    // The peer has them, and announces the last one only.
+    net.nodes[0].put(&trunk);
+    let view = net.nodes[0].store.reader().view();
+    net.nodes[0].sync.handle(Event::Tick, &view, net.now);
+    while net.nodes[0].sync.poll().is_some() {}
+    let bytes = Gossip::Record(Box::new(trunk[39].clone())).encode();
+    let event = Event::Gossip { peer: net.nodes[0].id, message: 1, bytes };
+    net.events.push_back((1, event));
+    net.run(3_000);
+    assert_eq!(net.nodes[1].linked(), net.nodes[0].linked());
+    // It could not be forwarded when it came: it is announced when its links are here.
+    assert_eq!((&net.nodes[1].verdicts[..], net.nodes[1].published), (&[Verdict::Drop][..], 1));
+}
+
+#[test]
+fn pulses_are_collected_and_only_news_go_on() {
+    let mut net = Net::new(2);
+    net.connect(0, 1);
+    let pulse = |value: u64| {
+        let mut bytes = [0; 11];
+        bytes[..8].copy_from_slice(&value.to_be_bytes());
+        bytes[10] = 1;
+        Pulse::from_bytes(&bytes).unwrap()
+    };
+    (0..50).for_each(|i| net.events.push_back((0, Event::NewPulse { pulse: pulse(2 * i) })));
+    net.run(400);
+    assert_eq!((net.nodes[0].published, &net.nodes[1].verdicts[..]), (1, &[Verdict::Forward][..]));
+    // Junk among good ones: these are announced anew, without it.
+    let bytes = Gossip::Pulses(vec![pulse(100), pulse(101), pulse(102)]).encode();
+    net.events.push_back((1, Event::Gossip { peer: net.nodes[0].id, message: 2, bytes }));
+    net.run(400);
+    assert_eq!(net.nodes[1].verdicts, [Verdict::Forward, Verdict::Drop]);
+    assert_eq!((net.nodes[1].published, &net.nodes[0].verdicts[..]), (1, &[Verdict::Forward][..]));
+}
+
+#[test]
+fn who_breaks_the_rules_is_banned() {
+    let (trunk, leaves) = history(200, 10);
+    // Junk for answers.
+    let mut net = Net::new(1);
+    net.connect_liar(0, 7, Box::new(|_| vec![77]));
+    net.run(20_000);
+    assert_eq!(net.nodes[0].banned, [(PeerId([7; 32]), "it sent an answer that is none")]);
+    // Records that were not asked for.
+    let mut net = Net::new(1);
+    let records = trunk[..1].to_vec();
+    net.connect_liar(
+        0,
+        7,
+        Box::new(move |question| match question {
+            Question::Compare { .. } => {
+                let early = Bound { timestamp: 5, hash: [0; 32] };
+                let content = Some(wire::Content { count: 3, fingerprint: [1; 4] });
+                let parts = vec![
+                    wire::Part { upper: early, content },
+                    wire::Part { upper: Bound::END, content: None },
+                ];
+                Answer::Compared { total: 9, differing: vec![(0, Difference::Split(parts))] }.encode()
+            }
+            _ => Answer::Fetched { records: records.clone(), complete: 1, rest: None, lacking: 0 }.encode(),
+        }),
+    );
+    net.run(20_000);
+    assert_eq!(net.nodes[0].banned, [(PeerId([7; 32]), "it sent records that it was not asked for")]);
+    // Invalid records.
+    let mut net = Net::new(1);
+    net.bad.extend(leaves.iter().map(Record::hash));
+    let records = leaves.clone();
+    net.connect_liar(
+        0,
+        7,
+        Box::new(move |question| match question {
+            Question::Compare { .. } => {
+                let difference = Difference::Fetch { count: 20, marks: Vec::new() };
+                Answer::Compared { total: 20, differing: vec![(0, difference)] }.encode()
+            }
+            _ => {
+                let mut records = records.clone();
+                records.sort_by_key(|record| (record.timestamp(), record.hash()));
+                Answer::Fetched { records, complete: 1, rest: None, lacking: 0 }.encode()
+            }
+        }),
+    );
+    net.run(1_000);
+    assert_eq!(net.nodes[0].banned, [(PeerId([7; 32]), "it sent a record that breaks the rules")]);
+    // Promises and nothing behind them, again and again.
+    let mut net = Net::new(1);
+    net.connect_liar(
+        0,
+        7,
+        Box::new(|question| match question {
+            Question::Compare { .. } => {
+                let difference = Difference::Fetch { count: 1_000_000, marks: Vec::new() };
+                Answer::Compared { total: 1_000_000, differing: vec![(0, difference)] }.encode()
+            }
+            _ => Answer::Fetched { records: Vec::new(), complete: 1, rest: None, lacking: 0 }.encode(),
+        }),
+    );
+    net.run(300_000);
+    let reason = "it says again and again that something is missing here, and has nothing";
+    assert_eq!(net.nodes[0].banned, [(PeerId([7; 32]), reason)]);
+    assert!(!net.nodes[0].sync.status().synchronized);
+}
+
+#[test]
+fn who_never_finishes_holds_nobody_up() {
+    // A peer that says it has ten million records and gives one crumb a time.
+    let mut net = Net::new(2);
+    let (trunk, _) = history(2_000, 0);
+    net.nodes[1].put(&trunk);
+    let marks: Vec<Bound> = (1..4_000).map(|t| Bound { timestamp: t, hash: [0; 32] }).collect();
+    net.connect_liar(
+        0,
+        0x77,
+        Box::new(move |question| match question {
+            Question::Compare { .. } => {
+                let difference = Difference::Fetch { count: 10_000_000, marks: marks.clone() };
+                Answer::Compared { total: 10_000_000, differing: vec![(0, difference)] }.encode()
+            }
+            Question::Fetch { ranges, .. } => {
+                // Nothing in them, and the end of the range does not come nearer by more than a hair.
+                let mut rest = ranges[0].span.lower;
+                rest.hash[31] = rest.hash[31].wrapping_add(1);
+                Answer::Fetched { records: Vec::new(), complete: 0, rest: Some(rest), lacking: 0 }.encode()
+            }
+            _ => Answer::Noted.encode(),
+        }),
+    );
+    net.run(1_000);
+    net.connect(0, 1);
+    net.run(60_000);
+    assert_eq!(net.nodes[0].linked(), net.nodes[1].linked());
+}
+
+#[test]
+fn a_flood_of_questions_is_put_off_and_others_are_served() {
+    let mut net = Net::new(2);
+    let (trunk, _) = history(500, 0);
+    net.nodes[0].put(&trunk);
+    let view = net.nodes[0].store.reader().view();
+    net.nodes[0].sync.handle(Event::Tick, &view, net.now);
+    let flooder = PeerId([0x66; 32]);
+    net.connect_liar(0, 0x66, Box::new(|_| Answer::Busy.encode()));
+    net.run(50);
+    let question = Question::Fetch {
+        salt: [0; 8],
+        ranges: vec![wire::Wanted { span: ranges::Span::ALL, have: Vec::new() }],
+    };
+    let view = net.nodes[0].store.reader().view();
+    let node = &mut net.nodes[0].sync;
+    let mut answers = Vec::new();
+    for asked in 0..5_000 {
+        node.handle(Event::Question { peer: flooder, asked, bytes: question.encode() }, &view, net.now);
+        while let Some(action) = node.poll() {
+            if let Action::Reply { bytes, .. } = action {
+                answers.push(Answer::decode(&bytes).unwrap());
+            }
+        }
+    }
+    let busy = answers.iter().filter(|answer| **answer == Answer::Busy).count();
+    assert!(busy > 3_000 && busy < 4_990, "{busy} were put off");
+    net.connect(1, 0);
+    net.run(2_000);
+    assert_eq!(net.nodes[1].linked(), net.nodes[0].linked());
+}
