@@ -2,7 +2,9 @@
 
 use std::io::{Read, Write};
 
-use lf_proto::api::{Made, NodeStatus, OwnerStatus, Peer, Query, QueryResult, RecordJson};
+use lf_proto::api::{
+    BanRequest, Made, NodeStatus, OwnerStatus, Peer, PeersStatus, Query, QueryResult, RecordJson,
+};
 use lf_proto::hash::Hash;
 use lf_proto::json;
 use lf_proto::owner::OwnerPublic;
@@ -164,6 +166,36 @@ impl Client {
         let body = serde_json::to_vec(peer).unwrap_or_default();
         let request = Request::Post { content_type: "application/json", body: &body };
         self.transport.ask("/connect", &request).map(drop)
+    }
+
+    /// Whom the node is connected to, and who is banned. Trusted clients only.
+    ///
+    /// # Errors
+    /// No answer, or a node that does not trust us.
+    pub fn peers_status(&self) -> Result<PeersStatus, ClientError> {
+        self.get_json("/v1/peers/status")
+    }
+
+    /// Bans a peer or an IP address. Trusted clients only.
+    ///
+    /// # Errors
+    /// No answer, a node that does not trust us, or one that has no peers.
+    pub fn ban(&self, request: &BanRequest) -> Result<(), ClientError> {
+        self.send("/v1/peers/ban", request)
+    }
+
+    /// Ends a ban. Trusted clients only.
+    ///
+    /// # Errors
+    /// As [`ban`](Self::ban), and if there is no such ban.
+    pub fn unban(&self, request: &BanRequest) -> Result<(), ClientError> {
+        self.send("/v1/peers/unban", request)
+    }
+
+    fn send(&self, path: &str, request: &BanRequest) -> Result<(), ClientError> {
+        let body = serde_json::to_vec(request).unwrap_or_default();
+        let request = Request::Post { content_type: "application/json", body: &body };
+        self.transport.ask(path, &request).map(drop)
     }
 
     /// Copies all records of the node, links before linkers, into `sink`. `progress` gets the bytes so far.

@@ -39,6 +39,7 @@ pub use self::trust::AuthToken;
 use crate::Node;
 use crate::core::pulse::Allowances;
 use crate::metrics::HttpMetrics;
+use crate::p2p::P2pHandle;
 
 /// Watchers that read the store at once.
 const LOOKS_MAX: usize = 2;
@@ -97,6 +98,8 @@ impl Default for Limits {
 /// What all requests share.
 pub(crate) struct Context {
     node: Node,
+    /// Connections to other nodes, if there are any.
+    p2p: Option<P2pHandle>,
     token: AuthToken,
     /// The node's public key, for `/status`.
     identity: Blob,
@@ -120,6 +123,7 @@ pub(crate) struct Context {
 /// How to start the server.
 pub(crate) struct HttpConfig {
     pub(crate) node: Node,
+    pub(crate) p2p: Option<P2pHandle>,
     pub(crate) token: AuthToken,
     pub(crate) identity: Blob,
     pub(crate) limits: Limits,
@@ -140,6 +144,7 @@ impl HttpServer {
         let limits = config.limits;
         let context = Arc::new(Context {
             node: config.node,
+            p2p: config.p2p,
             token: config.token,
             identity: config.identity,
             metrics: HttpMetrics::default(),

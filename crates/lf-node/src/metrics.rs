@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::p2p::P2pHandle;
 use crate::{Failure, Node};
 
 /// The media type of the text form.
@@ -54,7 +55,12 @@ pub(crate) struct Gauges {
 }
 
 /// Everything, as text.
-pub(crate) fn exposition(node: &Node, http: &HttpMetrics, gauges: &Gauges) -> Result<String, Failure> {
+pub(crate) fn exposition(
+    node: &Node,
+    p2p: Option<&P2pHandle>,
+    http: &HttpMetrics,
+    gauges: &Gauges,
+) -> Result<String, Failure> {
     let status = node.status()?;
     let counters = node.counters();
     let mut out = Exposition(String::with_capacity(8 << 10));
@@ -113,6 +119,9 @@ pub(crate) fn exposition(node: &Node, http: &HttpMetrics, gauges: &Gauges) -> Re
         "Writes that failed on the node's side.",
         counters.store_errors as f64,
     );
+    if let Some(p2p) = p2p {
+        peers(&mut out, p2p);
+    }
     out.plain("lf_http_connections", "gauge", "Connections open now.", gauges.connections as f64);
     out.plain("lf_http_watchers", "gauge", "Watchers connected now.", gauges.watchers as f64);
     out.family("lf_http_requests_total", "counter", "Requests by path and status.");
@@ -135,6 +144,35 @@ pub(crate) fn exposition(node: &Node, http: &HttpMetrics, gauges: &Gauges) -> Re
         out.sample("lf_http_request_seconds_count", &[("path", path)], times.count as f64);
     }
     Ok(out.0)
+}
+
+fn peers(out: &mut Exposition, p2p: &P2pHandle) {
+    let (network, sync) = (p2p.network(), p2p.sync());
+    let count = |outbound| network.peers.iter().filter(|peer| peer.outbound == outbound).count() as f64;
+    out.family("lf_peers", "gauge", "Connected peers.");
+    out.sample("lf_peers", &[("direction", "in")], count(false));
+    out.sample("lf_peers", &[("direction", "out")], count(true));
+    out.plain("lf_peers_known", "gauge", "Peers whose addresses are known.", network.known_peers as f64);
+    let t = network.totals;
+    out.family("lf_peer_bytes_total", "counter", "Bytes on connections with peers.");
+    out.sample("lf_peer_bytes_total", &[("direction", "in")], t.received_bytes as f64);
+    out.sample("lf_peer_bytes_total", &[("direction", "out")], t.sent_bytes as f64);
+    for (name, help, value) in [
+        ("lf_peer_questions_asked_total", "Questions asked.", t.asked),
+        ("lf_peer_questions_unanswered_total", "Questions asked that got no answer.", t.unanswered),
+        ("lf_peer_questions_answered_total", "Questions of peers answered.", t.answered),
+        ("lf_gossip_received_total", "Gossip messages received, without duplicates.", t.gossip_received),
+        ("lf_gossip_published_total", "Gossip messages of our own.", t.gossip_published),
+        ("lf_gossip_records_new_total", "Records announced to us that were new.", sync.gossip_new),
+        ("lf_peer_bans_total", "Bans pronounced.", t.bans),
+        ("lf_peer_denied_total", "Connections not let in by bans and limits of addresses.", t.denied),
+    ] {
+        out.plain(name, "counter", help, value as f64);
+    }
+    let synchronized = f64::from(u8::from(sync.synchronized));
+    out.plain("lf_sync_synchronized", "gauge", "1 if nothing is known to be missing, 0 if not.", synchronized);
+    out.plain("lf_sync_missing", "gauge", "Records to fetch, as far as known.", sync.missing as f64);
+    out.plain("lf_sync_fetched", "gauge", "Records fetched of those that were missing.", sync.fetched as f64);
 }
 
 struct Exposition(String);

@@ -3,6 +3,7 @@
 
 mod import;
 mod make;
+mod peers;
 mod read;
 mod write;
 
@@ -10,12 +11,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use lf_proto::genesis::{Genesis, GenesisParameters};
 use lf_proto::owner::OwnerPublic;
-use lf_proto::pulse::PulseChains;
+use lf_proto::pulse::{Pulse, PulseChains};
 use lf_proto::record::Record;
 use lf_proto::work::{self, Table, TablePasses};
 use lf_store::storage::DiskStorage;
@@ -121,6 +122,8 @@ struct Inner {
     pulse_chains: PulseChains,
     /// Why writes are refused now; empty if they are not.
     read_only: Mutex<String>,
+    /// Told of pulses that were accepted from clients.
+    on_pulse: OnceLock<Box<dyn Fn(Pulse) + Send + Sync>>,
 }
 
 /// A node. Cheap to clone; all clones are the same node.
@@ -181,6 +184,7 @@ impl Node {
             known_pulses: Mutex::default(),
             pulse_chains: PulseChains::new(PULSE_CHAINS_MAX),
             read_only: Mutex::new(String::new()),
+            on_pulse: OnceLock::new(),
         };
         Ok((Node { inner: Arc::new(inner) }, report.notes))
     }

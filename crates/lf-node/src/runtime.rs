@@ -12,6 +12,7 @@ mod secrets;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lf_proto::genesis::GenesisError;
@@ -23,6 +24,7 @@ use self::bootstrap::Bootstrap;
 use self::home::Home;
 pub use self::offline::Offline;
 use crate::http::{HttpConfig, HttpServer, Limits};
+use crate::p2p::{Inbox, P2p, P2pConfig, P2pError, P2pHandle, P2pParts};
 use crate::{Node, NodeConfig, NodeError};
 
 /// The most threads that work for requests at once; more wait.
@@ -41,6 +43,8 @@ pub struct RunConfig {
     pub http: Option<SocketAddr>,
     /// What HTTP clients can make the node hold.
     pub limits: Limits,
+    /// How to connect to other nodes. None connects to none; local test mode never does.
+    pub p2p: Option<P2pConfig>,
     /// Log to stderr instead of `node.log`.
     pub log_stderr: bool,
     /// Log JSON instead of text.
@@ -50,13 +54,14 @@ pub struct RunConfig {
 }
 
 impl RunConfig {
-    /// A node in this home with the defaults: HTTP on loopback, port 9980, text logs in `node.log`.
+    /// A node in this home: HTTP on loopback, port 9980, no peers, text logs in `node.log`.
     pub fn new(home: impl Into<PathBuf>) -> Self {
         RunConfig {
             home: home.into(),
             local_test: false,
             http: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, HTTP_PORT))),
             limits: Limits::default(),
+            p2p: None,
             log_stderr: false,
             log_json: false,
             log_level: tracing::Level::INFO,
@@ -120,6 +125,14 @@ pub enum RunError {
         /// What to do.
         hint: &'static str,
     },
+    /// The address for peers.
+    #[error("cannot listen for peers on {address}: {source}; choose another port with --p2p, or 0 for no peers")]
+    ListenPeers {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The store.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -139,6 +152,7 @@ pub struct Running {
     /// Where HTTP is served.
     pub http_addr: Option<SocketAddr>,
     node: Node,
+    p2p: Option<P2p>,
     server: Option<HttpServer>,
     bootstrap: Option<Bootstrap>,
     runtime: Option<Runtime>,
@@ -163,9 +177,18 @@ impl Running {
         let listener = config.http.map(listen).transpose()?;
         let (tell, linked) = signal::channel(0);
         let network = genesis.parameters().name.clone();
+        let p2p_config = config.p2p.as_ref().filter(|_| !config.local_test);
+        let inbox = p2p_config.map(|_| Arc::new(Inbox::default()));
+        let network_id = genesis.parameters().id;
         let node_config = NodeConfig { home: home.path().to_owned(), genesis, local_test: config.local_test };
-        let (node, notes) = Node::open(node_config, move |range| {
-            tell.send_replace(range.end);
+        let (node, notes) = Node::open(node_config, {
+            let inbox = inbox.clone();
+            move |range| {
+                tell.send_replace(range.end);
+                if let Some(inbox) = &inbox {
+                    inbox.nudge();
+                }
+            }
         })?;
         for note in notes {
             warn!("recovered: {note}");
@@ -178,10 +201,22 @@ impl Running {
             .build()
             .map_err(|source| RunError::System { action: "start threads", source })?;
         let mut running =
-            Running { http_addr: None, node, server: None, bootstrap: None, runtime: Some(runtime), home };
+            Running { http_addr: None, node, p2p: None, server: None, bootstrap: None, runtime: Some(runtime), home };
+        if let (Some(p2p_config), Some(inbox)) = (p2p_config, inbox) {
+            let parts = P2pParts {
+                node: running.node.clone(),
+                secret: identity.secret,
+                network_id,
+                home: running.home.path().to_owned(),
+                inbox,
+            };
+            running.p2p = Some(P2p::start(parts, p2p_config)?);
+        }
+        let p2p = running.peers();
         if let (Some((listener, address)), Some(runtime)) = (listener, &running.runtime) {
             let node = running.node.clone();
-            let http = HttpConfig { node, token, identity, limits: config.limits.clone(), linked };
+            let identity = identity.public;
+            let http = HttpConfig { node, p2p, token, identity, limits: config.limits.clone(), linked };
             let _inside = runtime.enter();
             let listener = tokio::net::TcpListener::from_std(listener)
                 .map_err(|source| RunError::System { action: "serve HTTP", source })?;
@@ -201,6 +236,11 @@ impl Running {
     /// The node.
     pub fn node(&self) -> &Node {
         &self.node
+    }
+
+    /// Its connections to other nodes, if it has any.
+    pub fn peers(&self) -> Option<P2pHandle> {
+        self.p2p.as_ref().map(P2p::handle)
     }
 
     /// The directory that holds its files.
@@ -228,6 +268,9 @@ impl Running {
         }
         if let Some(bootstrap) = self.bootstrap.take() {
             bootstrap.stop();
+        }
+        if let Some(p2p) = self.p2p.take() {
+            p2p.stop();
         }
         runtime.shutdown_timeout(THREADS_TIME_MAX);
         self.node.stop()?;
@@ -259,8 +302,9 @@ pub fn run(config: &RunConfig) -> Result<(), RunError> {
         Signals::new().map_err(|source| RunError::System { action: "handle signals", source })?
     };
     let place = running.url().unwrap_or_else(|| "no HTTP".to_owned());
+    let peers = running.peers().map(|peers| format!(", peers on port {}", peers.port())).unwrap_or_default();
     let mode = if config.local_test { ", local test mode" } else { "" };
-    println!("lf node is ready: {place} (home {}{mode})", running.directory().display());
+    println!("lf node is ready: {place}{peers} (home {}{mode})", running.directory().display());
     notify::tell("READY=1");
     let name = runtime.block_on(signals.next());
     info!(signal = name, "stopping");
@@ -272,6 +316,15 @@ pub fn run(config: &RunConfig) -> Result<(), RunError> {
         std::process::exit(1);
     });
     running.stop()
+}
+
+impl From<P2pError> for RunError {
+    fn from(e: P2pError) -> Self {
+        match e {
+            P2pError::Listen(address, source) => RunError::ListenPeers { address, source },
+            P2pError::System(action, source) => RunError::System { action, source },
+        }
+    }
 }
 
 struct Signals {

@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -22,6 +22,8 @@ use crate::core::accept::{Refusal, SlowWork, Verdict, Verified};
 pub(crate) const BATCH_RECORDS: usize = 32;
 /// Records that wait in a lane; beyond them senders wait.
 const LANE_RECORDS_MAX: usize = 4_096;
+/// Records that wait in the peers' lane; beyond them no more are taken. The senders bound what they have under way.
+const PEER_RECORDS_MAX: usize = 1 << 16;
 /// Jobs whose slow work waits; beyond them requests with such work are refused.
 const SLOW_JOBS_MAX: usize = 16;
 /// After slow work the thread rests so many times as long as it took: it takes a quarter of one core at most.
@@ -34,12 +36,17 @@ pub(crate) enum Lane {
     Request,
     /// A file that is read in.
     Import,
+    /// A peer.
+    Peer,
 }
 
-const LANES: usize = 2;
+const LANES: usize = 3;
 
 /// What a job's sender gets: one for each record, in order.
 pub(crate) type Verdicts = Vec<Result<Verified, Refusal>>;
+
+/// Takes the verdicts of a job, on the thread that made them. Dropped uncalled if the job is not done.
+type Reply = Box<dyn FnOnce(Verdicts) + Send>;
 
 /// How records are judged.
 pub(crate) trait Judge: Send + Sync + 'static {
@@ -53,13 +60,13 @@ pub(crate) trait Judge: Send + Sync + 'static {
 struct Job {
     lane: Lane,
     records: Vec<Record>,
-    reply: SyncSender<Verdicts>,
+    reply: Reply,
 }
 
 /// A job all of which is decided but for some work.
 struct SlowJob {
     verdicts: Vec<Verdict>,
-    reply: SyncSender<Verdicts>,
+    reply: Reply,
 }
 
 #[derive(Default)]
@@ -158,13 +165,30 @@ impl Verifier {
         while queue.waiting[lane as usize] >= LANE_RECORDS_MAX && !queue.closed {
             queue = self.queue.wait(&self.queue.emptied, queue);
         }
+        let reply = Box::new(move |verdicts| {
+            // Nobody waits any more only if they gave up.
+            let _ = reply.send(verdicts);
+        });
+        self.push(queue, Job { lane, records, reply });
+        verdicts
+    }
+
+    /// Has a peer's records checked, never waiting: `reply` is called on a thread that checks, or dropped if too many
+    /// wait already or the threads stop before.
+    pub(crate) fn check_for_peer(&self, records: Vec<Record>, reply: impl FnOnce(Verdicts) + Send + 'static) {
+        let queue = self.queue.lock();
+        if queue.waiting[Lane::Peer as usize] < PEER_RECORDS_MAX {
+            self.push(queue, Job { lane: Lane::Peer, records, reply: Box::new(reply) });
+        }
+    }
+
+    fn push(&self, mut queue: MutexGuard<'_, Queue>, job: Job) {
         if !queue.closed {
-            queue.waiting[lane as usize] += records.len();
-            queue.lanes[lane as usize].push_back(Job { lane, records, reply });
+            queue.waiting[job.lane as usize] += job.records.len();
+            queue.lanes[job.lane as usize].push_back(job);
             drop(queue);
             self.queue.filled.notify_one();
         }
-        verdicts
     }
 
     /// Stops the threads and waits for them. What waits is not checked any more.
@@ -180,12 +204,14 @@ impl Verifier {
     fn close(&self) {
         let mut queue = self.queue.lock();
         queue.closed = true;
-        queue.lanes = Default::default();
+        let waiting = std::mem::take(&mut queue.lanes);
         drop(queue);
         let mut slow = self.slow.lock();
         slow.closed = true;
-        slow.jobs.clear();
+        let waiting_slow = std::mem::take(&mut slow.jobs);
         drop(slow);
+        // Without the locks: whoever waits is told, and may do anything.
+        drop((waiting, waiting_slow));
         for condition in [&self.queue.filled, &self.queue.emptied, &self.slow.filled] {
             condition.notify_all();
         }
@@ -236,7 +262,7 @@ fn answer(lane: Lane, job: SlowJob, slow: &Watched<SlowQueue>) {
     }
     let mut queue = slow.lock();
     // An import has a bounded number of jobs under way and may take its time.
-    if lane == Lane::Request && queue.jobs.len() >= SLOW_JOBS_MAX {
+    if lane != Lane::Import && queue.jobs.len() >= SLOW_JOBS_MAX {
         drop(queue);
         return job.decide(|slow| Err(slow.refuse()));
     }
@@ -255,8 +281,7 @@ impl SlowJob {
             Verdict::Refused(refusal) => Err(refusal),
             Verdict::SlowWork(slow) => decide(slow),
         };
-        // Nobody waits any more only if they gave up.
-        let _ = self.reply.send(self.verdicts.into_iter().map(decided).collect());
+        (self.reply)(self.verdicts.into_iter().map(decided).collect());
     }
 }
 
@@ -398,7 +423,7 @@ mod tests {
         let mut flood: Vec<_> =
             (0..=255).map(|i| verifier.check(Lane::Request, vec![record(SLOW, i)])).collect();
         assert!(verifier.check(Lane::Request, vec![record(GOOD, 1)]).recv().unwrap()[0].is_ok());
-        let refused = |verdicts: &Verdicts| matches!(&verdicts[0], Err(Refusal::Work { problem, .. }) if problem.contains("too many"));
+        let refused = |verdicts: &Verdicts| matches!(&verdicts[0], Err(Refusal::WorkUndecided { .. }));
         // One may be with the slow thread, and the queue is full.
         while flood.len() > SLOW_JOBS_MAX + 1 {
             flood.retain(|verdicts| match verdicts.try_recv() {
@@ -435,22 +460,24 @@ mod tests {
     #[test]
     fn lanes_take_turns() {
         let mut queue = Queue::default();
-        let (reply, _verdicts) = sync_channel(1);
         let mut push = |lane: Lane, count: usize| {
             queue.waiting[lane as usize] += count;
             let records = vec![record(GOOD, 0); count];
-            queue.lanes[lane as usize].push_back(Job { lane, records, reply: reply.clone() });
+            queue.lanes[lane as usize].push_back(Job { lane, records, reply: Box::new(drop) });
         };
         (0..3).for_each(|_| push(Lane::Import, BATCH_RECORDS));
         (0..40).for_each(|_| push(Lane::Request, 1));
+        (0..2).for_each(|_| push(Lane::Peer, BATCH_RECORDS));
         let order: Vec<_> = std::iter::from_fn(|| {
             let jobs = queue.take();
             let records: usize = jobs.iter().map(|job| job.records.len()).sum();
             jobs.first().map(|job| (job.lane, records))
         })
         .collect();
-        use Lane::{Import, Request};
-        assert_eq!(order, [(Request, 32), (Import, 32), (Request, 8), (Import, 32), (Import, 32)]);
-        assert_eq!(queue.waiting, [0, 0]);
+        use Lane::{Import, Peer, Request};
+        let first = [(Request, 32), (Import, 32), (Peer, 32), (Request, 8)];
+        assert_eq!(order[..4], first);
+        assert_eq!(order[4..], [(Import, 32), (Peer, 32), (Import, 32)]);
+        assert_eq!(queue.waiting, [0, 0, 0]);
     }
 }

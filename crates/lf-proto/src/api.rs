@@ -1,12 +1,15 @@
 //! The JSON of LF's HTTP API (API.md §1), shared by node and client. Member names are exactly as written there; they
 //! are read without regard to letter case, so read these types with [`crate::json`].
 
+mod peers;
+
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::blob::Blob;
 use crate::genesis::GenesisParameters;
 use crate::hash::Hash;
+pub use self::peers::{BanRequest, PeerBan, PeerList, PeerStatus, PeersStatus};
 use crate::json::nullable;
 use crate::ordinal::Ordinal;
 use crate::owner::OwnerPublic;
@@ -319,6 +322,9 @@ pub struct Peer {
     /// Its public key.
     #[serde(skip_serializing_if = "Blob::is_empty")]
     pub identity: Blob,
+    /// Instead of all that: `HOST:PORT` or a multiaddr.
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "nullable")]
+    pub address: String,
 }
 
 /// A node's state.
@@ -372,6 +378,12 @@ pub struct NodeStatus {
     /// Why the node does not accept writes now; empty if it does.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub read_only_reason: String,
+    /// Records that peers have and this node is fetching, as far as known.
+    #[serde(default)]
+    pub missing_count: u64,
+    /// Records fetched of those that were missing.
+    #[serde(default)]
+    pub fetched_count: u64,
 }
 
 /// What a node knows of an owner.

@@ -21,6 +21,7 @@ pub mod pulse;
 pub mod record;
 pub mod seeded;
 pub mod selector;
+pub mod sync;
 pub mod work;
 
 pub use zeroize::Zeroizing;

@@ -60,6 +60,7 @@ pub(crate) enum Command {
     Url(commands::url::UrlArgs),
     Oracle(commands::oracle::Oracle),
     Node(commands::node::Node),
+    Peers(commands::peers::Peers),
     Db(commands::db::Db),
     Makegenesis(commands::makegenesis::MakeGenesis),
     Verify(commands::verify::Verify),

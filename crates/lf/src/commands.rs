@@ -11,6 +11,7 @@ pub(crate) mod man;
 pub(crate) mod node;
 pub(crate) mod oracle;
 pub(crate) mod owner;
+pub(crate) mod peers;
 pub(crate) mod pulse;
 pub(crate) mod selftest;
 pub(crate) mod set;
@@ -44,6 +45,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Url(args)) => url::run(&context, args).map(done),
         Some(Command::Oracle(args)) => oracle::run(&context, args).map(done),
         Some(Command::Node(args)) => node::run(&context, args).map(done),
+        Some(Command::Peers(args)) => peers::run(&context, args).map(done),
         Some(Command::Db(args)) => db::run(&context, &args).map(done),
         Some(Command::Makegenesis(args)) => makegenesis::run(&args).map(done),
         Some(Command::Verify(args)) => verify::run(&context, &args).map(done),

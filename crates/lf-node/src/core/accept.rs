@@ -7,7 +7,7 @@ use lf_store::Put;
 
 use super::{Certified, Rules};
 
-/// Why a record is refused. Always the sender's fault.
+/// Why a record is refused. The sender's fault, but for [`Refusal::WorkUndecided`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -60,6 +60,12 @@ pub enum Refusal {
         /// The difficulty it needs.
         required: u32,
     },
+    /// The work would take seconds to verify, and too many such records wait: not the sender's fault.
+    #[error("record has work that takes seconds to verify, and too many such wait; it needs difficulty {required}")]
+    WorkUndecided {
+        /// The difficulty it needs.
+        required: u32,
+    },
     /// The network asks for a certificate and the owner has none for that time.
     #[error("this network requires a certificate, and the record's owner has none for its time")]
     CertificateRequired,
@@ -81,7 +87,7 @@ impl Refusal {
             Refusal::Future { .. } => "ErrRecordViolatesSpecialRelativity",
             Refusal::Claim { .. } => "ErrRecordInvalid",
             Refusal::Signature => "ErrRecordOwnerSignatureCheckFailed",
-            Refusal::Work { .. } => "ErrRecordInsufficientWork",
+            Refusal::Work { .. } | Refusal::WorkUndecided { .. } => "ErrRecordInsufficientWork",
             Refusal::CertificateRequired => "ErrRecordCertificateRequired",
         }
     }
@@ -153,10 +159,7 @@ impl SlowWork {
 
     /// Gives it up unjudged: too many of its kind wait.
     pub fn refuse(self) -> Refusal {
-        Refusal::Work {
-            problem: "it takes seconds to verify, and too many such wait",
-            required: self.required,
-        }
+        Refusal::WorkUndecided { required: self.required }
     }
 }
 

@@ -15,7 +15,6 @@ mod peer;
 pub mod ranges;
 mod serve;
 mod session;
-pub mod wire;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
@@ -23,6 +22,7 @@ use std::fmt;
 use lf_proto::pulse::Pulse;
 use lf_proto::record::Record;
 use lf_proto::seeded::SeededRng;
+pub use lf_proto::sync as wire;
 use lf_store::{IndexError, View};
 
 use self::announce::Announcements;
@@ -353,6 +353,11 @@ impl Sync {
             self.sent_bytes += bytes.len() as u64;
         }
         action
+    }
+
+    /// Linked records that were taken notice of: after a start it takes some events until it is all.
+    pub fn covered(&self) -> u32 {
+        self.ranges.covered()
     }
 
     /// How replication stands.

@@ -193,10 +193,10 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/connect",
-        handler: handlers::connect,
+        handler: handlers::peers::connect,
         trusted: true,
         body_bytes_max: 4 << 10,
-        about: "Suggests a peer.",
+        about: "Names a peer to connect to, now and whenever the connection is lost, for as long as the node runs.",
         request: Content::Json("Peer"),
         answer: Content::Empty,
         errors: &[400, 403],
@@ -262,6 +262,44 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         answer: Content::Text("text/event-stream"),
         errors: &[400],
         ..READ
+    },
+    Endpoint {
+        path: "/v1/peers",
+        handler: handlers::peers::list,
+        about: "Addresses of peers that were reached lately and that the asker could reach, 32 at most.",
+        answer: Content::Json("PeerList"),
+        ..READ
+    },
+    Endpoint {
+        path: "/v1/peers/status",
+        handler: handlers::peers::peers_status,
+        trusted: true,
+        about: "Connected peers and bans.",
+        answer: Content::Json("PeersStatus"),
+        errors: &[403],
+        ..READ
+    },
+    Endpoint {
+        path: "/v1/peers/ban",
+        handler: handlers::peers::ban,
+        trusted: true,
+        body_bytes_max: 4 << 10,
+        about: "Closes a peer's or an IP address's connections and keeps it out for some time.",
+        request: Content::Json("BanRequest"),
+        answer: Content::Empty,
+        errors: &[400, 403, 409],
+        ..WRITE
+    },
+    Endpoint {
+        path: "/v1/peers/unban",
+        handler: handlers::peers::unban,
+        trusted: true,
+        body_bytes_max: 4 << 10,
+        about: "Ends a ban.",
+        request: Content::Json("BanRequest"),
+        answer: Content::Empty,
+        errors: &[400, 403, 404, 409],
+        ..WRITE
     },
     Endpoint {
         path: "/v1/openapi.json",

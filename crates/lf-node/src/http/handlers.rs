@@ -1,11 +1,13 @@
 //! The endpoints' handlers: text in, one call of the node, JSON or bytes out. They run on threads that may block.
 
+pub(super) mod peers;
+
 use std::net::IpAddr;
 use std::sync::PoisonError;
 use std::time::Instant;
 
 use base64::Engine as _;
-use lf_proto::api::{MakeRecord, Peer, Query, RecordJson};
+use lf_proto::api::{MakeRecord, Query, RecordJson};
 use lf_proto::hash::Hash;
 use lf_proto::owner::OwnerPublic;
 use lf_proto::pulse::{PULSE_MINUTES_MAX, Pulse};
@@ -81,16 +83,6 @@ pub(super) fn make_pulse(context: &Context, call: &Call) -> Result<Reply, Failur
     Reply::json(&context.node.make_pulse(&request, &call.cancel)?)
 }
 
-pub(super) fn connect(_: &Context, call: &Call) -> Result<Reply, Failure> {
-    let peer: Peer = parse(body(call))?;
-    // Nothing to connect yet, as without an address at all; but a wrong one is told.
-    if !peer.ip.is_empty() && peer.ip.parse::<IpAddr>().is_err() {
-        let message = format!("invalid or malformed payload: invalid IP address: {:.100}", peer.ip);
-        return Err(Failure::bad_request("ErrInvalidParameter", message));
-    }
-    Ok(Reply::Full { content_type: super::reply::JSON, body: Vec::new() })
-}
-
 fn find_record(context: &Context, call: &Call) -> Result<Record, Failure> {
     // What is no hash is the hash of no record.
     let hash: Hash = call.param.parse().map_err(|_| no_such(&call.path))?;
@@ -123,6 +115,7 @@ fn links_count(text: Option<&str>) -> Option<usize> {
 pub(super) fn status(context: &Context, _: &Call) -> Result<Reply, Failure> {
     let mut status = context.node.status()?;
     status.identity = context.identity.clone();
+    peers::complete(&mut status, context);
     Reply::json(&status)
 }
 
@@ -146,7 +139,7 @@ pub(super) fn metrics(context: &Context, _: &Call) -> Result<Reply, Failure> {
         connections: context.connections.load(std::sync::atomic::Ordering::Relaxed),
         watchers: context.limits.watchers_max.saturating_sub(context.watchers.available_permits()),
     };
-    let text = metrics::exposition(&context.node, &context.metrics, &gauges)?;
+    let text = metrics::exposition(&context.node, context.p2p.as_ref(), &context.metrics, &gauges)?;
     Ok(Reply::Full { content_type: metrics::CONTENT_TYPE, body: text.into_bytes() })
 }
 

@@ -160,7 +160,7 @@ impl Node {
             Err(_) => start.pulse_at(minutes),
         };
         let pulse = pulse.map_err(bad)?;
-        let accepted = self.pulses(&[pulse], &mut { u64::MAX })? == [true];
+        let accepted = self.clients_pulse(pulse, &mut { u64::MAX })?;
         Ok(Pulsed::Made { pulse, accepted })
     }
 

@@ -96,6 +96,8 @@ impl Node {
             peers: Vec::new(),
             pending_count: totals.pending,
             read_only_reason: self.inner.read_only.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            missing_count: 0,
+            fetched_count: 0,
         })
     }
 

@@ -48,13 +48,22 @@ impl Node {
     pub fn pulse(&self, bytes: &[u8], steps: &mut u64) -> Result<Made, Failure> {
         let parsed = Pulse::from_bytes(bytes).ok();
         let accepted = match parsed {
-            Some(pulse) => self.pulses(&[pulse], steps)? == [true],
+            Some(pulse) => self.clients_pulse(pulse, steps)?,
             None => {
                 Tally::add(&self.inner.tally.pulses_refused);
                 false
             }
         };
         Ok(Made { record: None, pulse: parsed.map(|p| base64_of(&p)).unwrap_or_default(), accepted })
+    }
+
+    /// Accepts a client's pulse if it is news, and tells whoever announces it to peers.
+    pub(super) fn clients_pulse(&self, pulse: Pulse, steps: &mut u64) -> Result<bool, Failure> {
+        let news = self.pulses(&[pulse], steps)? == [true];
+        if news && let Some(tell) = self.inner.on_pulse.get() {
+            tell(pulse);
+        }
+        Ok(news)
     }
 
     /// Accepts those of many pulses that are news: one answer each; durable when this returns. `steps` are hash steps

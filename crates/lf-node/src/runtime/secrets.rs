@@ -32,8 +32,16 @@ pub(super) fn auth_token(home: &Path) -> Result<AuthToken, RunError> {
     Ok(AuthToken::new(text))
 }
 
-/// Reads `identity-secret.pem`, or makes it: an Ed25519 owner. Returns the public key.
-pub(super) fn identity(home: &Path) -> Result<Blob, RunError> {
+/// Who the node is.
+pub(super) struct Identity {
+    /// Its public key.
+    pub(super) public: Blob,
+    /// Its Ed25519 secret key, which proves to peers who it is.
+    pub(super) secret: Zeroizing<[u8; 32]>,
+}
+
+/// Reads `identity-secret.pem`, or makes it: an Ed25519 owner.
+pub(super) fn identity(home: &Path) -> Result<Identity, RunError> {
     let path = home.join("identity-secret.pem");
     let text = read_or_make(&path, || {
         let mut failure = None;
@@ -45,8 +53,13 @@ pub(super) fn identity(home: &Path) -> Result<Blob, RunError> {
         failure.map_or_else(|| Ok(secret.to_pem()), Err)
     })?;
     let secret = OwnerSecret::from_pem(&text);
-    let secret = secret.map_err(|e| RunError::Secret { path, problem: e.to_string() })?;
-    Ok(secret.public().as_bytes().into())
+    let secret = secret.map_err(|e| RunError::Secret { path: path.clone(), problem: e.to_string() })?;
+    // A type's byte, and for Ed25519 the secret key and the public one.
+    let bytes = secret.to_bytes();
+    let key = bytes.get(1..33).and_then(|key| key.try_into().ok()).map(Zeroizing::new);
+    let key = key.filter(|_| secret.public().owner_type() == OwnerType::Ed25519);
+    let key = key.ok_or_else(|| RunError::Secret { path, problem: "it is no Ed25519 key".to_owned() })?;
+    Ok(Identity { public: secret.public().as_bytes().into(), secret: key })
 }
 
 fn random(bytes: &mut [u8]) -> Result<(), RunError> {
@@ -91,7 +104,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let home = directory.path();
         auth_token(home).unwrap();
-        let public = identity(home).unwrap();
+        let public = identity(home).unwrap().public;
         assert_eq!(public.0.len(), 32);
         let texts: Vec<String> = ["authtoken.secret", "identity-secret.pem"]
             .iter()
@@ -102,7 +115,7 @@ mod tests {
             .collect();
         assert!(base62::decode(texts[0].trim()).unwrap().len() == 32);
         auth_token(home).unwrap();
-        assert_eq!(identity(home).unwrap(), public);
+        assert_eq!(identity(home).unwrap().public, public);
         assert_eq!(std::fs::read_to_string(home.join("authtoken.secret")).unwrap(), texts[0]);
         for (name, junk) in [("authtoken.secret", "short"), ("identity-secret.pem", "junk")] {
             std::fs::write(home.join(name), junk).unwrap();

@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use clap::{Args, Subcommand, ValueEnum};
 use lf_client::Client;
-use lf_node::RunConfig;
+use lf_node::p2p::{P2P_PORT, Target};
+use lf_node::{P2pConfig, RunConfig};
 use lf_proto::api::Peer;
 use lf_proto::base62;
 use lf_proto::blob::Blob;
@@ -62,9 +63,12 @@ struct Start {
     /// Log JSON
     #[arg(long)]
     logjson: bool,
-    /// Port for peers (there is no network of nodes yet)
-    #[arg(long, value_name = "PORT", hide = true)]
-    p2p: Option<u16>,
+    /// Listen for peers on this port, or on ADDRESS:PORT; 0 to have no peers
+    #[arg(long, value_name = "PORT", default_value_t = P2p(Some(P2pPlace::Port(P2P_PORT))))]
+    p2p: P2p,
+    /// Connect to this node first: HOST:PORT or a multiaddr; can be given more than once
+    #[arg(long, value_name = "ADDRESS")]
+    seed: Vec<Target>,
     /// Publish comments on what this node sees (not yet)
     #[arg(long, hide = true)]
     oracle: bool,
@@ -83,16 +87,21 @@ struct Bootstrap {
     url: String,
 }
 
-/// Tell a node to try a peer
+/// Tell a node to connect to another
+///
+/// It does so now and whenever the connection is lost, for as long as it runs.
 #[derive(Debug, Args)]
+#[command(
+    before_long_help = "Examples:\n  lf node connect node.example.org:9908\n  lf node connect /ip4/192.0.2.1/tcp/9908/p2p/12D3Koo…\n  lf node connect 192.0.2.1 9908 IDENTITY\n\n"
+)]
 struct Connect {
-    /// The peer's IP address
-    ip: IpAddr,
-    /// The peer's port
-    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
-    port: u16,
-    /// The peer's public key, base62
-    identity: String,
+    /// HOST:PORT or a multiaddr; or the IP address that PORT and IDENTITY belong to
+    address: String,
+    /// The other node's port
+    #[arg(value_parser = clap::value_parser!(u16).range(1..), requires = "identity")]
+    port: Option<u16>,
+    /// The other node's public key, base62
+    identity: Option<String>,
     #[command(flatten)]
     urls: Urls,
 }
@@ -107,6 +116,50 @@ enum LogLevel {
 /// Where HTTP is served, if anywhere.
 #[derive(Debug, Clone, Copy)]
 struct Http(Option<SocketAddr>);
+
+/// Where to listen for peers, if anywhere.
+#[derive(Debug, Clone, Copy)]
+struct P2p(Option<P2pPlace>);
+
+#[derive(Debug, Clone, Copy)]
+enum P2pPlace {
+    /// On all addresses.
+    Port(u16),
+    Address(SocketAddr),
+}
+
+impl FromStr for P2p {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(port) = text.parse::<u16>() {
+            return Ok(P2p((port != 0).then_some(P2pPlace::Port(port))));
+        }
+        text.parse()
+            .map(|address| P2p(Some(P2pPlace::Address(address))))
+            .map_err(|_| "it must be PORT or ADDRESS:PORT".to_owned())
+    }
+}
+
+impl std::fmt::Display for P2p {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(P2pPlace::Port(port)) => write!(f, "{port}"),
+            Some(P2pPlace::Address(address)) => write!(f, "{address}"),
+            None => f.write_str("0"),
+        }
+    }
+}
+
+impl P2p {
+    fn config(self, seeds: &[Target]) -> Option<P2pConfig> {
+        let config = match self.0? {
+            P2pPlace::Port(port) => P2pConfig::on_port(port),
+            P2pPlace::Address(address) => P2pConfig { listen: vec![address], seeds: Vec::new() },
+        };
+        Some(P2pConfig { seeds: seeds.to_vec(), ..config })
+    }
+}
 
 const DEFAULT_HTTP: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), lf_node::runtime::HTTP_PORT);
@@ -152,12 +205,10 @@ fn start(context: &Context, args: &Start) -> Result<()> {
     if args.oracle {
         return Err(Failure::new("--oracle is not there yet"));
     }
-    if args.p2p.is_some() && !args.localtest {
-        ui::note("--p2p has no effect yet: this version does not connect to other nodes.");
-    }
     let config = RunConfig {
         local_test: args.localtest,
         http: args.http.0,
+        p2p: args.p2p.config(&args.seed),
         log_stderr: args.logstderr,
         log_json: args.logjson,
         log_level: match args.loglevel {
@@ -231,7 +282,22 @@ fn bootstrap(context: &Context, args: &Bootstrap) -> Result<()> {
 }
 
 fn connect(context: &Context, args: Connect) -> Result<()> {
-    let identity = base62::decode(&args.identity).map_err(|e| Failure::new(format!("identity: {e}")))?;
-    let peer = Peer { ip: args.ip.to_string(), port: args.port, identity: Blob(identity) };
+    let usage = |message: String| -> ! {
+        crate::cli::command().error(clap::error::ErrorKind::ValueValidation, message).exit()
+    };
+    let peer = match (args.port, args.identity) {
+        (Some(port), Some(identity)) => {
+            let Ok(ip) = args.address.parse::<IpAddr>() else {
+                usage(format!("'{}' is no IP address", args.address))
+            };
+            let identity = base62::decode(identity.strip_prefix('@').unwrap_or(&identity));
+            let identity = identity.map_err(|e| Failure::new(format!("identity: {e}")))?;
+            Peer { ip: ip.to_string(), port, identity: Blob(identity), address: String::new() }
+        }
+        _ => match args.address.parse::<Target>() {
+            Ok(_) => Peer { address: args.address, ..Peer::default() },
+            Err(e) => usage(format!("'{}' is no address: {e}", args.address)),
+        },
+    };
     Ok(context.client(&args.urls.url)?.connect(&peer)?)
 }

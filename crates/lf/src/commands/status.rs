@@ -66,6 +66,10 @@ fn health(url: &str, status: &NodeStatus, here: u64, took: Duration, cost: Optio
         format!("{} {major}.{minor}.{revision}, API {}", one_line(&status.software), status.api_version),
     );
     row("records", format!("{}, {}", ui::plural(status.record_count, "record"), ui::bytes(status.data_size)));
+    if status.missing_count > 0 {
+        let (fetched, missing) = (ui::count(status.fetched_count), ui::plural(status.missing_count, "record"));
+        row("fetching", format!("{missing} still missing, {fetched} fetched"));
+    }
     let id: String = p.id.iter().take(6).map(|b| format!("{b:02x}")).collect();
     let name = if p.name.is_empty() { "(no name)".to_owned() } else { one_line(&p.name) };
     row("network", format!("{name}, id {id}…"));

@@ -6,6 +6,7 @@
 //! themselves stay in the store. No messages and no peers here.
 
 use lf_proto::hash::Hash;
+pub use lf_proto::sync::{Bound, Fingerprint, Salt, ShortId, Span, short_id};
 use lf_store::{IndexError, View};
 use sha2::{Digest, Sha256};
 
@@ -14,63 +15,6 @@ const BUCKET_RECORDS_MAX: usize = 32;
 /// Buckets in a block; one with more is cut in two.
 const BLOCK_BUCKETS_MAX: usize = 256;
 
-/// A place in the order of records. As the lower end of a range it is included, as the upper end it is not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Bound {
-    /// Seconds since 1970.
-    pub timestamp: u64,
-    /// A hash or the beginning of one, then zeros: `[u8; 32]`.
-    pub hash: [u8; 32],
-}
-
-impl Bound {
-    /// Before every record.
-    pub const START: Bound = Bound { timestamp: 0, hash: [0; 32] };
-    /// After every record.
-    pub const END: Bound = Bound { timestamp: u64::MAX, hash: [0xff; 32] };
-
-    /// The place of a record.
-    pub fn of(timestamp: u64, hash: &Hash) -> Self {
-        Bound { timestamp, hash: hash.0 }
-    }
-
-    /// The place just after a record.
-    pub fn after(timestamp: u64, hash: &Hash) -> Self {
-        let mut bytes = hash.0;
-        for byte in bytes.iter_mut().rev() {
-            *byte = byte.wrapping_add(1);
-            if *byte != 0 {
-                return Bound { timestamp, hash: bytes };
-            }
-        }
-        Bound { timestamp: timestamp.saturating_add(1), hash: [0; 32] }
-    }
-
-    fn prefix(&self) -> u32 {
-        let [a, b, c, d, ..] = self.hash;
-        u32::from_be_bytes([a, b, c, d])
-    }
-}
-
-/// A range of places: from `lower` on, below `upper`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
-    /// The first place in it.
-    pub lower: Bound,
-    /// The first place after it.
-    pub upper: Bound,
-}
-
-impl Span {
-    /// Everything.
-    pub const ALL: Span = Span { lower: Bound::START, upper: Bound::END };
-
-    /// Whether a place is in it.
-    pub fn contains(&self, place: &Bound) -> bool {
-        self.lower <= *place && *place < self.upper
-    }
-}
-
 /// How many records there are in a range, and the sum of their hashes: four 64-bit lanes, each modulo 2⁶⁴.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Summary {
@@ -78,14 +22,6 @@ pub struct Summary {
     pub count: u64,
     sum: [u64; 4],
 }
-
-/// What a session's fingerprints and short ids are salted with: 8 random bytes, so that nobody can prepare records that
-/// look the same to it.
-pub type Salt = [u8; 8];
-/// A range's contents in short. Two that differ look the same once in 2³² times, and not again with the next salt.
-pub type Fingerprint = [u8; 4];
-/// A record in short, within a small range.
-pub type ShortId = [u8; 4];
 
 impl Summary {
     fn add_hash(&mut self, hash: &Hash) {
@@ -113,15 +49,6 @@ impl Summary {
     }
 }
 
-/// The first 4 bytes of SHA-256(salt, hash).
-pub fn short_id(salt: &Salt, hash: &Hash) -> ShortId {
-    let mut hasher = Sha256::new_with_prefix(salt);
-    hasher.update(hash.0);
-    let digest: [u8; 32] = hasher.finalize().into();
-    let [a, b, c, d, ..] = digest;
-    [a, b, c, d]
-}
-
 /// Where hashes are looked up.
 pub trait Hashes {
     /// The hash of the linked record with this index.
@@ -137,6 +64,12 @@ impl Hashes for View {
     }
 }
 
+/// The first four bytes of a bound's hash, as a number.
+fn prefix(bound: &Bound) -> u32 {
+    let [a, b, c, d, ..] = bound.hash;
+    u32::from_be_bytes([a, b, c, d])
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Item {
     timestamp: u64,
@@ -148,7 +81,7 @@ struct Item {
 impl Item {
     /// Whether the item's place is below a bound.
     fn is_below(&self, bound: &Bound, hashes: &dyn Hashes) -> Result<bool, IndexError> {
-        let (own, other) = ((self.timestamp, self.prefix), (bound.timestamp, bound.prefix()));
+        let (own, other) = ((self.timestamp, self.prefix), (bound.timestamp, prefix(bound)));
         if own != other { Ok(own < other) } else { Ok(hashes.hash(self.index)?.0 < bound.hash) }
     }
 }
@@ -211,7 +144,7 @@ impl Ranges {
     pub fn push(&mut self, timestamp: u64, hash: &Hash, hashes: &dyn Hashes) -> Result<(), IndexError> {
         let bound = Bound::of(timestamp, hash);
         let cut = self.cut(&bound, hashes)?;
-        let item = Item { timestamp, prefix: bound.prefix(), index: self.covered };
+        let item = Item { timestamp, prefix: prefix(&bound), index: self.covered };
         if self.blocks.is_empty() {
             self.blocks.push(Block { buckets: vec![Bucket::default()], summary: Summary::default() });
         }

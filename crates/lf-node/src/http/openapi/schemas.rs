@@ -186,6 +186,7 @@ const SCHEMAS: &[Schema] = &[
             always("IP", Text, "Its address."),
             always("Port", U64, "Its port."),
             maybe("Identity", Blob, "Its public key."),
+            maybe("Address", Text, "Instead of all that: HOST:PORT or a multiaddr."),
         ],
     },
     Schema {
@@ -211,6 +212,57 @@ const SCHEMAS: &[Schema] = &[
             maybe("Peers", List(&Is("Peer")), "Connected peers."),
             always("PendingCount", U64, "Records that wait for others they link to."),
             maybe("ReadOnlyReason", Text, "Why the node does not accept writes now."),
+            always("MissingCount", U64, "Records that peers have and this node is fetching, as far as known."),
+            always("FetchedCount", U64, "Records fetched of those that were missing."),
+        ],
+    },
+    Schema {
+        name: "PeerList",
+        about: "Addresses of peers.",
+        members: &[always("Peers", List(&Text), "Multiaddrs.")],
+    },
+    Schema {
+        name: "PeersStatus",
+        about: "How the node is connected to others.",
+        members: &[
+            always("Peers", List(&Is("PeerStatus")), "Connected peers, the oldest connection first."),
+            always("Bans", List(&Is("PeerBan")), "Who is banned."),
+            always("Listens", List(&Text), "Addresses the node listens on for peers."),
+            always("KnownPeers", U64, "Peers whose addresses are known."),
+        ],
+    },
+    Schema {
+        name: "PeerStatus",
+        about: "A connected peer.",
+        members: &[
+            always("Peer", Text, "Its public key: @ and base62."),
+            always("Address", Text, "The other end of its connection."),
+            always("Outbound", Flag, "Whether this node made the connection."),
+            maybe("Version", Text, "The program it says it is."),
+            maybe("RoundTripMicros", U64, "How long the last ping took, in microseconds."),
+            always("ConnectedSeconds", U64, "How long it has been connected."),
+            always("State", Text, "new, syncing or synced: where its records stand against this node's."),
+            always("Records", U64, "Linked records it said it has."),
+            always("Score", Number, "Good conduct adds, bad conduct takes away."),
+            always("ReceivedBytes", U64, "Bytes received from it."),
+            always("SentBytes", U64, "Bytes sent to it."),
+        ],
+    },
+    Schema {
+        name: "PeerBan",
+        about: "A ban.",
+        members: &[
+            always("Peer", Text, "A peer (@ and base62) or an IP address."),
+            always("Until", U64, "When it ends, seconds since 1970."),
+            always("Reason", Text, "Why."),
+        ],
+    },
+    Schema {
+        name: "BanRequest",
+        about: "Whom to ban, or not any more.",
+        members: &[
+            always("Peer", Text, "A peer (@ and base62, or its libp2p name) or an IP address."),
+            maybe("Hours", U64, "For how long; a day by default."),
         ],
     },
     Schema {

@@ -141,8 +141,15 @@ fn requests_are_described() {
         new_record_if_pulse_span_exceeded: Some(false),
     };
     check("MakeRecord", &make, None);
-    let peer = |identity| api::Peer { ip: "::1".to_owned(), port: 9, identity };
-    check("Peer", &peer(blob()), Some(&peer(Blob::default())));
+    let peer = |full: bool| api::Peer {
+        ip: "::1".to_owned(),
+        port: 9,
+        identity: if full { blob() } else { Blob::default() },
+        address: if full { "host:1".to_owned() } else { String::new() },
+    };
+    check("Peer", &peer(true), Some(&peer(false)));
+    let ban = |hours| api::BanRequest { peer: "::1".to_owned(), hours };
+    check("BanRequest", &ban(Some(1)), Some(&ban(None)));
 }
 
 fn parameters(full: bool) -> GenesisParameters {
@@ -185,12 +192,14 @@ fn answers_are_described() {
         local_test_mode: true,
         identity: if full { blob() } else { Blob::default() },
         peers: if full {
-            vec![api::Peer { ip: "::1".to_owned(), port: 9, identity: blob() }]
+            vec![api::Peer { ip: "::1".to_owned(), port: 9, identity: blob(), address: "h".to_owned() }]
         } else {
             vec![]
         },
         pending_count: 1,
         read_only_reason: if full { "full".to_owned() } else { String::new() },
+        missing_count: 1,
+        fetched_count: 1,
     };
     check("NodeStatus", &status(true), Some(&status(false)));
     let owner_status = |full: bool| api::OwnerStatus {
@@ -206,6 +215,29 @@ fn answers_are_described() {
         server_time: 1,
     };
     check("OwnerStatus", &owner_status(true), None);
+    let peer = |full: bool| api::PeerStatus {
+        peer: "@x".to_owned(),
+        address: "127.0.0.1:1".to_owned(),
+        outbound: true,
+        version: if full { "lf/1".to_owned() } else { String::new() },
+        round_trip_micros: full.then_some(1),
+        connected_seconds: 1,
+        state: "new".to_owned(),
+        records: 1,
+        score: 1,
+        received_bytes: 1,
+        sent_bytes: 1,
+    };
+    check("PeerStatus", &peer(true), Some(&peer(false)));
+    let peers = api::PeersStatus {
+        peers: vec![peer(true)],
+        bans: vec![api::PeerBan { peer: "@x".to_owned(), until: 1, reason: "lies".to_owned() }],
+        listens: vec!["127.0.0.1:1".to_owned()],
+        known_peers: 1,
+    };
+    check("PeersStatus", &peers, Some(&api::PeersStatus::default()));
+    let list = api::PeerList { peers: vec!["/ip4/127.0.0.1/tcp/1".to_owned()] };
+    check("PeerList", &list, Some(&api::PeerList::default()));
     let made = api::Made { record: Some(record(true)), pulse: "AAAA".to_owned(), accepted: true };
     check("Made", &made, Some(&api::Made { record: None, pulse: String::new(), accepted: false }));
     let error =

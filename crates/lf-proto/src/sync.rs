@@ -4,11 +4,11 @@
 //! Integers are varints in their shortest form. Bounds ascend within a message, so each is written as the seconds since
 //! the one before it, and as much of the hash as is not zeros.
 
-use lf_proto::hash::Hash;
-use lf_proto::pulse::Pulse;
-use lf_proto::record::{DecodeError, Record};
+use sha2::{Digest, Sha256};
 
-use super::ranges::{Bound, Fingerprint, Salt, ShortId, Span};
+use crate::hash::Hash;
+use crate::pulse::Pulse;
+use crate::record::{DecodeError, Record};
 
 /// Bytes of a question, at most.
 pub const QUESTION_BYTES_MAX: usize = 1 << 20;
@@ -38,6 +38,75 @@ const GOSSIP_PULSES: u8 = 2;
 
 /// The end of everything, in the place of a hash's length.
 const END: u8 = 33;
+
+/// A place in the order of records. As the lower end of a range it is included, as the upper end it is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Bound {
+    /// Seconds since 1970.
+    pub timestamp: u64,
+    /// A hash or the beginning of one, then zeros: `[u8; 32]`.
+    pub hash: [u8; 32],
+}
+
+impl Bound {
+    /// Before every record.
+    pub const START: Bound = Bound { timestamp: 0, hash: [0; 32] };
+    /// After every record.
+    pub const END: Bound = Bound { timestamp: u64::MAX, hash: [0xff; 32] };
+
+    /// The place of a record.
+    pub fn of(timestamp: u64, hash: &Hash) -> Self {
+        Bound { timestamp, hash: hash.0 }
+    }
+
+    /// The place just after a record.
+    pub fn after(timestamp: u64, hash: &Hash) -> Self {
+        let mut bytes = hash.0;
+        for byte in bytes.iter_mut().rev() {
+            *byte = byte.wrapping_add(1);
+            if *byte != 0 {
+                return Bound { timestamp, hash: bytes };
+            }
+        }
+        Bound { timestamp: timestamp.saturating_add(1), hash: [0; 32] }
+    }
+}
+
+/// A range of places: from `lower` on, below `upper`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The first place in it.
+    pub lower: Bound,
+    /// The first place after it.
+    pub upper: Bound,
+}
+
+impl Span {
+    /// Everything.
+    pub const ALL: Span = Span { lower: Bound::START, upper: Bound::END };
+
+    /// Whether a place is in it.
+    pub fn contains(&self, place: &Bound) -> bool {
+        self.lower <= *place && *place < self.upper
+    }
+}
+
+/// What a session's fingerprints and short ids are salted with: 8 random bytes, so that nobody can prepare records that
+/// look the same to it.
+pub type Salt = [u8; 8];
+/// A range's contents in short. Two that differ look the same once in 2³² times, and not again with the next salt.
+pub type Fingerprint = [u8; 4];
+/// A record in short, within a small range.
+pub type ShortId = [u8; 4];
+
+/// The first 4 bytes of SHA-256(salt, hash).
+pub fn short_id(salt: &Salt, hash: &Hash) -> ShortId {
+    let mut hasher = Sha256::new_with_prefix(salt);
+    hasher.update(hash.0);
+    let digest: [u8; 32] = hasher.finalize().into();
+    let [a, b, c, d, ..] = digest;
+    [a, b, c, d]
+}
 
 /// Why bytes are no message. Always the sender's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

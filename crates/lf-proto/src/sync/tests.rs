@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
-use lf_proto::owner::{OwnerSecret, OwnerType};
-use lf_proto::record::{RecordBuilder, RecordType};
+use crate::owner::{OwnerSecret, OwnerType};
+use crate::record::{RecordBuilder, RecordType};
 use proptest::prelude::*;
 
 use super::*;
