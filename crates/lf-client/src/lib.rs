@@ -41,5 +41,5 @@ pub use http::Url;
 pub use selector::{Ordinals, SelectorArg, SelectorArgError};
 pub use verify::{Problem, VerifyReport, verify_file};
 pub use watch::{Watch, WatchEvent};
-pub use work::{WorkProgress, Workers};
+pub use work::{WORK_MEMORY_BYTES, WorkProgress, Workers};
 pub use write::{Pulsing, Write, WriteStep, Written};

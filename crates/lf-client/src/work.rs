@@ -8,11 +8,13 @@ use lf_proto::work::{self, Progress, Search, Table, Work};
 
 use crate::{ClientError, secrets};
 
-/// The collision table is not allowed to take more, in bytes.
-const MEMORY_BYTES_MAX: usize = 512 << 20;
+/// The collision table takes what a record's work needs, but no more than this many bytes unless told otherwise.
+pub const WORK_MEMORY_BYTES: usize = 512 << 20;
 
 /// The collision table while speed is measured, in bytes.
 const MEASURE_BYTES: usize = 64 << 20;
+/// Steps of each thread while speed is measured, at least: the first ones are slow, as memory is touched first.
+const MEASURE_STEPS_MIN: u32 = 64;
 
 /// How often progress is reported.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
@@ -43,27 +45,36 @@ impl WorkProgress {
     }
 }
 
-/// Who does the work: a number of threads.
+/// Who does the work: a number of threads that share a collision table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Workers {
     /// The number of threads.
     pub threads: NonZeroUsize,
+    /// The most that the collision table takes, in bytes. With less than a record's work needs, it takes longer.
+    pub memory_bytes_max: usize,
 }
 
 impl Default for Workers {
     /// One thread for each core.
     fn default() -> Self {
-        Workers { threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN) }
+        let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Workers { threads, memory_bytes_max: WORK_MEMORY_BYTES }
     }
 }
 
 impl Workers {
-    /// How many hashes a search takes on average here, see [`lf_proto::work::expected_hashes`].
-    pub fn expected_hashes(difficulty: u32) -> u64 {
-        work::expected_hashes(difficulty, MEMORY_BYTES_MAX)
+    /// So many threads.
+    pub fn with_threads(threads: NonZeroUsize) -> Self {
+        Workers { threads, ..Workers::default() }
     }
 
-    /// Measures for so long how many hashes a second these workers do. Makes the table first, if it is not there.
+    /// How many hashes a search takes on average here, see [`lf_proto::work::expected_hashes`].
+    pub fn expected_hashes(&self, difficulty: u32) -> u64 {
+        work::expected_hashes(difficulty, self.memory_bytes_max)
+    }
+
+    /// Measures for so long, or until each has done a few steps, how many hashes a second these workers do. Makes the
+    /// table first, if it is not there.
     pub fn measure(&self, duration: Duration) -> f64 {
         // The highest difficulty, but memory as for small records.
         let Ok(search) = Search::new(Table::shared(), b"measure", u32::MAX, MEASURE_BYTES, 0) else {
@@ -74,7 +85,12 @@ impl Workers {
             for _ in 0..self.threads.get() {
                 scope.spawn(|| {
                     let mut worker = search.worker();
-                    while begun.elapsed() < duration && worker.step() == Progress::Searching {}
+                    let mut steps = 0;
+                    while (begun.elapsed() < duration || steps < MEASURE_STEPS_MIN)
+                        && worker.step() == Progress::Searching
+                    {
+                        steps += 1;
+                    }
                 });
             }
         });
@@ -97,7 +113,7 @@ impl Workers {
         let seed = u64::from_le_bytes(secrets::random()?);
         let difficulty = difficulty.max(1);
         // Difficulty 0 is the only error, and excluded.
-        let search = Search::new(table, work_hash, difficulty, MEMORY_BYTES_MAX, seed)
+        let search = Search::new(table, work_hash, difficulty, self.memory_bytes_max, seed)
             .map_err(|_| ClientError::Cancelled)?;
         let begun = Instant::now();
         let stop = AtomicBool::new(false);
@@ -144,6 +160,9 @@ mod tests {
         let work = Workers::default().search(&[1; 48], 100, &mut |_| true).unwrap();
         assert_eq!(work.difficulty(), 100);
         assert_eq!(verify(Table::shared(), &[1; 48], &work, TablePasses::NONE), Ok(()));
+        let alone = Workers { threads: NonZeroUsize::MIN, memory_bytes_max: 1 << 16 };
+        let work = alone.search(&[2; 48], 10, &mut |_| true).unwrap();
+        assert_eq!(verify(Table::shared(), &[2; 48], &work, TablePasses::NONE), Ok(()));
         let stopped = Workers::default().search(&[1; 48], 0x0f7b_0000, &mut |_| false);
         assert!(matches!(stopped, Err(ClientError::Cancelled)));
     }
@@ -151,7 +170,10 @@ mod tests {
     #[test]
     fn speed_is_measured() {
         assert!(Workers::default().measure(Duration::from_millis(20)) > 1000.0);
-        assert!(Workers::expected_hashes(2000) > Workers::expected_hashes(1000));
+        let workers = Workers::default();
+        assert!(workers.expected_hashes(2000) > workers.expected_hashes(1000));
+        let modest = Workers { memory_bytes_max: 1 << 20, ..workers };
+        assert!(modest.expected_hashes(2000) > workers.expected_hashes(2000));
     }
 
     #[test]

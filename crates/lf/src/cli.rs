@@ -1,8 +1,10 @@
 //! The command line's definition: global options and the list of commands.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use lf_client::{WORK_MEMORY_BYTES, Workers};
 
 use crate::commands;
 
@@ -45,6 +47,26 @@ pub(crate) struct Urls {
     /// Nodes to ask, in order [default: those of lf url list]
     #[arg(long, value_name = "URL,…", env = "LF_URL", value_delimiter = ',', hide_env_values = true)]
     pub(crate) url: Vec<String>,
+}
+
+/// What proof of work may take of this machine.
+#[derive(Debug, Args)]
+pub(crate) struct Working {
+    /// Do proof of work on so many threads [default: all cores]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// Let proof of work take so many MiB of memory at most; with less than a record needs it takes longer
+    #[arg(long, value_name = "MIB", default_value_t = WORK_MEMORY_MIB, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    work_memory: u32,
+}
+
+const WORK_MEMORY_MIB: u32 = (WORK_MEMORY_BYTES >> 20) as u32;
+
+impl Working {
+    pub(crate) fn workers(&self) -> Workers {
+        let workers = self.threads.map_or_else(Workers::default, Workers::with_threads);
+        Workers { memory_bytes_max: (self.work_memory as usize) << 20, ..workers }
+    }
 }
 
 #[derive(Debug, Subcommand)]

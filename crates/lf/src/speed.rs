@@ -50,14 +50,15 @@ pub(crate) fn average(context: &Context, billable_bytes: u64, work_factor: u64) 
         .and_then(|file| serde_json::from_slice::<Speed>(&std::fs::read(file).ok()?).ok())
         .map(|speed| speed.hashes_per_second)
         .filter(|speed| *speed > 0.0 && speed.is_finite());
+    let workers = Workers::default();
     let speed = known.unwrap_or_else(|| {
-        let speed = Workers::default().measure(MEASURE);
+        let speed = workers.measure(MEASURE);
         keep(context, speed);
         speed
     });
     let factor = u32::try_from(work_factor).unwrap_or(u32::MAX);
     let difficulty = work::required_difficulty(billable_bytes, factor);
-    Duration::try_from_secs_f64(Workers::expected_hashes(difficulty) as f64 / speed.max(1.0))
+    Duration::try_from_secs_f64(workers.expected_hashes(difficulty) as f64 / speed.max(1.0))
         .unwrap_or(Duration::MAX)
 }
 

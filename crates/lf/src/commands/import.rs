@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use lf_client::{Client, Pulsing, SelectorArg, Workers, Write, Written};
+use lf_client::{Client, Pulsing, SelectorArg, Write, Written};
 use lf_proto::blob::Blob;
 use lf_proto::json;
 use lf_proto::owner::OwnerSecret;
 use lf_proto::record::{RECORD_BYTES_MAX, SELECTORS_MAX};
 use serde::Deserialize;
 
-use crate::cli::Urls;
+use crate::cli::{Urls, Working};
 use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::ui;
@@ -46,6 +46,8 @@ pub(crate) struct Import {
     /// Pulse what is unchanged
     #[arg(long)]
     pulse: bool,
+    #[command(flatten)]
+    working: Working,
     #[command(flatten)]
     urls: Urls,
 }
@@ -157,7 +159,7 @@ fn import(
         masking_key: args.mask.as_deref().map(str::as_bytes),
         pulsing: if args.pulse { Pulsing::IfUnchanged } else { Pulsing::No },
         may_work: true,
-        workers: Workers::default(),
+        workers: args.working.workers(),
     };
     Ok(client.write(&write, &mut |_| true)?)
 }

@@ -1,11 +1,11 @@
 //! `lf pulse`: saying that a value still holds.
 
 use clap::Args;
-use lf_client::{Pulsing, Workers, Write, Written};
+use lf_client::{Pulsing, Write, Written};
 
 use super::get::parse_selectors;
 use super::set;
-use crate::cli::Urls;
+use crate::cli::{Urls, Working};
 use crate::context::Context;
 use crate::failure::Result;
 use crate::ui;
@@ -27,6 +27,8 @@ pub(crate) struct PulseArgs {
     #[arg(long, value_name = "OWNER")]
     owner: Option<String>,
     #[command(flatten)]
+    working: Working,
+    #[command(flatten)]
     urls: Urls,
 }
 
@@ -41,7 +43,7 @@ pub(crate) fn run(context: &Context, args: &PulseArgs) -> Result<()> {
         masking_key: args.mask.as_deref().map(str::as_bytes),
         pulsing: Pulsing::IfUnchanged,
         may_work: true,
-        workers: Workers::default(),
+        workers: args.working.workers(),
     };
     let written = set::with_bar(context, |step| client.renew(&write, step))?;
     if matches!(written, Written::Unchanged(_)) {

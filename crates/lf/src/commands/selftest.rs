@@ -344,9 +344,10 @@ fn wharrgarbl(show: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
     show(Line { what: "table of 128 MiB again", good: again.as_bytes() == table.as_bytes(), figure })?;
     drop(again);
 
-    for (what, workers) in
-        [("search on one thread", Workers { threads: NonZeroUsize::MIN }), ("search on all threads", workers)]
-    {
+    for (what, workers) in [
+        ("search on one thread", Workers::with_threads(NonZeroUsize::MIN)),
+        ("search on all threads", workers),
+    ] {
         let value = workers.measure(2 * MEASURE) / 1e6;
         let figure = Figure { value, unit: "M hashes/s", of: "searched", threads: workers.threads.get() };
         show(Line { what, good: value > 0.0, figure: Some(figure) })?;

@@ -4,13 +4,13 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use clap::Args;
-use lf_client::{Pulsing, Workers, Write, WriteStep, Written};
+use lf_client::{Pulsing, Write, WriteStep, Written};
 use lf_proto::owner::OwnerPublic;
 use lf_proto::record::RECORD_BYTES_MAX;
 use serde::Serialize;
 
 use super::get::parse_selectors;
-use crate::cli::Urls;
+use crate::cli::{Urls, Working};
 use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::{interact, speed, ui};
@@ -44,6 +44,8 @@ pub(crate) struct Set {
     #[arg(long)]
     nowork: bool,
     #[command(flatten)]
+    working: Working,
+    #[command(flatten)]
     urls: Urls,
 }
 
@@ -67,7 +69,7 @@ pub(crate) fn run(context: &Context, args: &Set) -> Result<()> {
         masking_key: args.mask.as_deref().map(str::as_bytes),
         pulsing: if args.pulse { Pulsing::IfUnchanged } else { Pulsing::No },
         may_work: !args.nowork,
-        workers: Workers::default(),
+        workers: args.working.workers(),
     };
     let written = with_bar(context, |step| client.write(&write, step))?;
     report(context, secret.public(), &written)

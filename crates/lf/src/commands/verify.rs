@@ -45,7 +45,7 @@ pub(crate) fn run(context: &Context, args: &Verify) -> Result<()> {
         let size = meta.is_file().then_some(meta.len());
         (Box::new(file), size)
     };
-    let workers = args.threads.map_or_else(Workers::default, |threads| Workers { threads });
+    let workers = args.threads.map_or_else(Workers::default, Workers::with_threads);
     let bar = ui::count_bar("Checking bytes", size);
     let begun = Instant::now();
     let report = verify_file(&mut file, !args.nowork, workers, &mut |report| bar.set_position(report.bytes))
