@@ -221,7 +221,8 @@ fn nodes_connect_ask_and_answer() {
     wait("held questions", || one.script.lock().unwrap().held.len() as u64 == held);
     two.ask(&one, 200, b"too many");
     two.sees(&Seen::Unanswered(200));
-    for asked in std::mem::take(&mut one.script.lock().unwrap().held) {
+    let asked = std::mem::take(&mut one.script.lock().unwrap().held);
+    for asked in asked {
         one.act(Action::Reply { asked, bytes: b"at last".to_vec() });
     }
     (0..held).for_each(|i| two.sees(&Seen::Answer(100 + i, b"at last".to_vec())));
