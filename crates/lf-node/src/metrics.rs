@@ -52,6 +52,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 pub(crate) struct Gauges {
     pub(crate) connections: usize,
     pub(crate) watchers: usize,
+    /// Until when the certificate for HTTPS is valid, seconds since 1970, if there is one.
+    pub(crate) certificate_until: Option<u64>,
 }
 
 /// Everything, as text.
@@ -124,6 +126,14 @@ pub(crate) fn exposition(
     }
     out.plain("lf_http_connections", "gauge", "Connections open now.", gauges.connections as f64);
     out.plain("lf_http_watchers", "gauge", "Watchers connected now.", gauges.watchers as f64);
+    if let Some(until) = gauges.certificate_until {
+        out.plain(
+            "lf_https_certificate_expires_seconds",
+            "gauge",
+            "When the certificate for HTTPS ends, seconds since 1970.",
+            until as f64,
+        );
+    }
     out.family("lf_http_requests_total", "counter", "Requests by path and status.");
     for ((path, status), count) in lock(&http.requests).iter() {
         out.sample(

@@ -102,6 +102,13 @@ fn health(url: &str, status: &NodeStatus, here: u64, took: Duration, cost: Optio
         (_, port) => format!("{} connected, port {port}", status.peers.len()),
     };
     row("peers", peers);
+    if !status.https_problem.is_empty() {
+        row("https", format!("{bad}no new certificate{bad:#}: {}", one_line(&status.https_problem)));
+    }
+    if let Some(until) = status.https_until {
+        let mark = if until > status.clock { good } else { bad };
+        row("certificate", format!("{mark}valid until {}{mark:#}", times::show(until)));
+    }
     let off = status.clock.abs_diff(here);
     let drift = p.record_max_time_drift.max(1);
     row(
