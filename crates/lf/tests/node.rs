@@ -80,6 +80,19 @@ fn a_second_node_does_not_share_the_home() {
 }
 
 #[test]
+fn peers_of_a_node_that_has_none() {
+    let node = Node::start();
+    assert_eq!(node.run("peers").good(), "No peers are connected.\n");
+    let json: Value = serde_json::from_str(&node.run("-json peers list").good()).unwrap();
+    assert_eq!((&json["Peers"], &json["KnownPeers"]), (&Value::Array(Vec::new()), &0.into()));
+    assert!(node.run("peers ban 192.0.2.1").error().contains("has no peers"));
+    for line in ["node-connect seed.example.org", "node-connect 127.0.0.1 9908 abc"] {
+        // It says nothing, and does nothing in local test mode.
+        assert_eq!(node.run(line).good(), "");
+    }
+}
+
+#[test]
 fn wrong_arguments() {
     let home = Home::new();
     for line in [
@@ -90,6 +103,12 @@ fn wrong_arguments() {
         "node-connect",
         "node-connect nonsense 9908 abc",
         "node-connect 127.0.0.1 0 abc",
+        "node-connect 127.0.0.1 9908",
+        "node-connect no:port",
+        "node-connect /ip4/127.0.0.1",
+        "node-start -p2p nonsense",
+        "node-start --seed 127.0.0.1:0",
+        "peers ban",
         "node-bootstrap",
     ] {
         home.run(line).usage_error();

@@ -2,7 +2,7 @@
 //! that nobody can fill it: not one teller, and not one network. Time and randomness are arguments; `file` reads and
 //! writes it.
 //!
-//! Some peers are *our own choice*: those the user named, those that at least two peers told us about, and anchors,
+//! Some peers are *our own choice*: those the user named, those that at least two peers told us about whom we chose to connect to, and anchors,
 //! which were our choice before the node was restarted. The shell keeps places for them, so that one peer who tells us
 //! many addresses can never surround us with its own.
 
@@ -47,8 +47,10 @@ const PAUSE_CHOSEN_MAX_MS: u64 = 60_000;
 pub(crate) enum Source {
     /// The user, a configuration, the local network.
     User,
-    /// A peer, which may be the one whose address it is.
+    /// A peer that we chose to connect to: it vouches for what it tells.
     Told(PeerId),
+    /// A peer that came to us, of whom anybody can send as many as they like: it does not.
+    Heard(PeerId),
     /// Connecting to it worked.
     Reached,
 }
@@ -64,6 +66,9 @@ pub(crate) struct Known {
     failures: u32,
     /// When to try again, in the shell's milliseconds.
     next_ms: u64,
+    /// Who told us first.
+    told_by: Option<PeerId>,
+    /// Who vouches for it.
     tellers: Vec<PeerId>,
     /// The user named it.
     chosen: bool,
@@ -120,7 +125,11 @@ impl Book {
                 known.failures = 0;
                 known.next_ms = 0;
             }
+            Source::Heard(teller) => {
+                known.told_by.get_or_insert(teller);
+            }
             Source::Told(teller) => {
+                known.told_by.get_or_insert(teller);
                 // Nobody vouches for itself.
                 if teller != peer && !known.tellers.contains(&teller) && known.tellers.len() < TELLERS_MAX {
                     known.tellers.push(teller);
@@ -132,8 +141,9 @@ impl Book {
     }
 
     fn room_for(&mut self, socket: &SocketAddr, source: Source) -> bool {
-        if let Source::Told(teller) = source {
-            let told = |known: &&Known| known.reached_secs == 0 && known.tellers == [teller];
+        if let Source::Told(teller) | Source::Heard(teller) = source {
+            let told =
+                |known: &&Known| known.reached_secs == 0 && known.told_by == Some(teller) && !known.is_own();
             if self.peers.values().filter(told).count() >= TOLD_MAX {
                 return false;
             }
@@ -300,11 +310,20 @@ mod tests {
             book.learn(far(i), Source::Told(peer(1_000)));
         }
         assert_eq!(book.len(), TOLD_MAX);
+        let mut heard = Book::default();
+        for i in 0..200 {
+            heard.learn(far(i), Source::Heard(peer(1_000)));
+        }
+        assert_eq!(heard.len(), TOLD_MAX);
         assert_eq!(pick(&book, true, 0), None);
         assert_eq!(pick(&book, false, 0), Some(0));
         // It does not count twice, and nobody vouches for itself.
         book.learn(far(5), Source::Told(peer(1_000)));
         book.learn(far(5), Source::Told(peer(5)));
+        // Whoever comes to us can come under many names.
+        for i in 2_000..2_100 {
+            book.learn(far(5), Source::Heard(peer(i)));
+        }
         assert!(!book.is_own(&peer(5)));
         book.learn(far(5), Source::Told(peer(1_001)));
         assert_eq!(pick(&book, true, 0), Some(5));

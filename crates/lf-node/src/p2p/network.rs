@@ -545,7 +545,7 @@ impl Network {
             let socket = SocketAddr::new(ip, port);
             connected.listens = Some(socket);
             let address = PeerAddress { peer, socket };
-            if self.book.learn(address, Source::Told(peer)) {
+            if self.book.learn(address, Source::Heard(peer)) {
                 self.feel(address);
             }
         }

@@ -89,11 +89,15 @@ impl TestNode {
         request(self.http, "POST", path, &[], body.as_bytes())
     }
 
-    fn make(&self, name: &str, value: &str, timestamp: u64) {
+    /// Makes a record and returns its hash.
+    fn make(&self, name: &str, timestamp: u64) -> Value {
         let body = format!(
-            r#"{{"Selectors":[{{"Name":"{name}"}}],"Value":"{value}","Passphrase":"open sesame","Timestamp":{timestamp}}}"#
+            r#"{{"Selectors":[{{"Name":"{name}"}}],"Value":"something","Passphrase":"open sesame","Timestamp":{timestamp}}}"#
         );
         assert_eq!(self.post("/makerecord", &body).ok()["Accepted"], true);
+        let hash = self.read(name)["Hash"].clone();
+        assert!(hash.is_string());
+        hash
     }
 
     fn read(&self, name: &str) -> Value {
@@ -120,16 +124,16 @@ fn what_is_written_on_one_node_is_read_on_all() {
     let one = TestNode::new(1, &[]);
     assert_eq!(one.get("/status").ok()["FullySynchronized"], false, "nobody was there to compare with");
     let clock = one.get("/status").ok()["Clock"].as_u64().unwrap();
-    one.make("early", "before anybody was there", clock - 600);
+    let early = one.make("early", clock - 600);
     let mut two = TestNode::new(1, &[&one]);
     let three = TestNode::new(1, &[&two]);
     let stranger = TestNode::new(2, &[&one]);
     for node in [&two, &three] {
-        wait("an old record", || node.read("early")["Value"] == "before anybody was there");
+        wait("an old record", || node.read("early")["Hash"] == early);
     }
-    three.make("late", "when all were there", clock);
+    let late = three.make("late", clock);
     for node in [&one, &two] {
-        wait("a new record", || node.read("late")["Value"] == "when all were there");
+        wait("a new record", || node.read("late")["Hash"] == late);
     }
     for node in [&one, &two, &three] {
         wait("honest synchronization", || node.get("/status").ok()["FullySynchronized"] == true);
@@ -168,9 +172,9 @@ fn what_is_written_on_one_node_is_read_on_all() {
     assert_eq!(stranger.get("/status").ok()["RecordCount"], 1);
     // A node that was away catches up, from peers it remembers.
     two.stop();
-    one.make("meanwhile", "while one was away", clock);
+    let missed = one.make("meanwhile", clock);
     two.start(&[]);
-    wait("what was missed", || two.read("meanwhile")["Value"] == "while one was away");
+    wait("what was missed", || two.read("meanwhile")["Hash"] == missed);
 }
 
 #[test]

@@ -51,8 +51,12 @@ fn health(url: &str, status: &NodeStatus, here: u64, took: Duration, cost: Optio
     let [major, minor, revision, _] = status.version;
     let mut out = String::new();
     let mut row = |label: &str, text: String| out.push_str(&format!("  {label:<10} {text}\n"));
-    let (mark, state) =
-        if status.fully_synchronized { (good, "has everything") } else { (bad, "still catching up") };
+    let alone = status.p2p_port != 0 && status.peers.is_empty();
+    let (mark, state) = match status.fully_synchronized {
+        true => (good, "has everything"),
+        false if alone => (bad, "has nobody to compare with"),
+        false => (bad, "still catching up"),
+    };
     row(
         "node",
         format!(

@@ -65,9 +65,11 @@ impl Network {
             }
             Message::Response { response, .. } => {
                 let ours = from_libp2p(self.swarm.local_peer_id());
+                let chosen = self.connected.get(&peer).is_some_and(|connected| connected.outbound);
+                let source = if chosen { Source::Told(peer) } else { Source::Heard(peer) };
                 let mut count = 0;
                 for address in decode(&response, scope) {
-                    if Some(address.peer) != ours && self.book.learn(address, Source::Told(peer)) {
+                    if Some(address.peer) != ours && self.book.learn(address, source) {
                         count += 1;
                     }
                 }
