@@ -10,7 +10,7 @@ export LF_PATH="$home/localtest"
 trap 'kill "$node" 2>/dev/null; wait "$node" 2>/dev/null; rm -rf "$home"' EXIT INT TERM
 node=
 
-"$lf" makegenesis --name ca-bundle --comment 'Fingerprints of a CA bundle' --output "$LF_PATH" >"$home/genesis.json"
+"$lf" makegenesis --name ca-bundle --comment 'Fingerprints of a CA bundle' --work-factor 1 --output "$LF_PATH" >"$home/genesis.json"
 "$lf" --path "$home" node start --localtest --http 127.0.0.1:0 >"$home/ready" &
 node=$!
 until grep -q ready "$home/ready"; do

@@ -1,15 +1,17 @@
 //! The API's operations, one method each.
 
-use std::io::{Read, Write};
+use std::io::Read;
 
 use lf_proto::api::{
-    BanRequest, Made, NodeStatus, OwnerStatus, Peer, PeersStatus, Query, QueryResult, RecordJson,
+    BanRequest, Made, NodeStatus, OwnerStatus, Peer, PeerList, PeersStatus, Query, QueryResult, RecordJson,
 };
+use lf_proto::genesis::Genesis;
 use lf_proto::hash::Hash;
 use lf_proto::json;
 use lf_proto::owner::OwnerPublic;
 use lf_proto::pulse::{Pulse, PulseChains};
 use lf_proto::record::{LINKS_MAX, Record};
+use lf_proto::selector::SelectorNames;
 use serde::de::DeserializeOwned;
 
 use crate::http::{Request, Transport};
@@ -19,6 +21,13 @@ use crate::{ClientError, Url};
 /// Chains of pulses that are kept, 8.2 KB each.
 const PULSE_CHAINS_MAX: usize = 256;
 
+/// Peers that are believed of one node.
+const PEERS_MAX: usize = 1_000;
+/// A longer address is none.
+const PEER_BYTES_MAX: usize = 300;
+/// Selector names that are kept, up to 256 KB each.
+const NAMES_MAX: usize = 16;
+
 /// A client of one or more nodes of a network. Several URLs are tried in order; the one that answered last comes
 /// first from then on. Shared by reference between threads.
 pub struct Client {
@@ -26,6 +35,8 @@ pub struct Client {
     pub(crate) network: NetworkCache,
     /// Chains of pulses that are made again and again.
     pub(crate) chains: PulseChains,
+    /// Names that are read and written again and again.
+    pub(crate) names: SelectorNames,
 }
 
 impl std::fmt::Debug for Client {
@@ -45,6 +56,7 @@ impl Client {
             transport: Transport::new(urls)?,
             network: NetworkCache::default(),
             chains: PulseChains::new(PULSE_CHAINS_MAX),
+            names: SelectorNames::new(NAMES_MAX),
         })
     }
 
@@ -198,31 +210,38 @@ impl Client {
         self.transport.ask(path, &request).map(drop)
     }
 
-    /// Copies all records of the node, links before linkers, into `sink`. `progress` gets the bytes so far.
+    /// The genesis of the node's network, checked.
     ///
     /// # Errors
-    /// No answer, a connection that ends early, or a sink that fails.
-    pub fn dump_records(
-        &self,
-        sink: &mut dyn Write,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<u64, ClientError> {
-        let (url, mut body) = self.transport.stream("/dumprecords", &Request::Get, &[])?;
-        let mut buffer = vec![0; 1 << 16];
-        let mut total = 0;
-        loop {
-            let count = body.read(&mut buffer).map_err(|e| ClientError::Unreachable {
-                url: url.to_string(),
-                problem: format!("the records end early: {e}"),
-            })?;
-            if count == 0 {
-                return Ok(total);
-            }
-            let chunk = buffer.get(..count).unwrap_or_default();
-            sink.write_all(chunk).map_err(|source| ClientError::Sink { url: url.to_string(), source })?;
-            total += count as u64;
-            progress(total);
-        }
+    /// No answer, or no usable genesis.
+    pub fn genesis(&self) -> Result<Genesis, ClientError> {
+        let (url, body) = self.transport.ask("/v1/genesis", &Request::Get)?;
+        Genesis::parse(&body).map_err(|e| wrong(&url, e.to_string()))
+    }
+
+    /// Addresses of peers that the node knows, as multiaddrs: what can be one, 1,000 at most.
+    ///
+    /// # Errors
+    /// No answer, or none that makes sense.
+    pub fn peers(&self) -> Result<Vec<String>, ClientError> {
+        let PeerList { mut peers } = self.get_json("/v1/peers")?;
+        peers.retain(|peer| may_be_peer(peer));
+        peers.truncate(PEERS_MAX);
+        Ok(peers)
+    }
+
+    /// All records of the node, links before linkers, to be read for as long as it takes. A connection that breaks is
+    /// an error of the reader, never an early end. `after` leaves out what has come already: how many records, and the
+    /// hash of the last; the node refuses with 404 if that is not how its own records begin.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn records(&self, after: Option<(u32, Hash)>) -> Result<impl Read + Send + use<>, ClientError> {
+        let path = match after {
+            None => "/dumprecords".to_owned(),
+            Some((count, hash)) => format!("/v1/records?from={count}&after={hash}"),
+        };
+        Ok(self.transport.stream(&path, &Request::Get, &[])?.1)
     }
 }
 
@@ -232,4 +251,25 @@ fn parse<T: DeserializeOwned>(url: &Url, body: &[u8]) -> Result<T, ClientError> 
 
 pub(crate) fn wrong(url: &Url, problem: String) -> ClientError {
     ClientError::Answer { url: url.to_string(), problem }
+}
+
+/// Whether a text may be a multiaddr. It goes into a file and onto terminals; whoever dials it parses it.
+fn may_be_peer(text: &str) -> bool {
+    text.starts_with('/') && text.len() <= PEER_BYTES_MAX && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_a_peer() {
+        for good in ["/ip4/192.0.2.1/tcp/9908", "/dns/one.example.com/tcp/9908/p2p/12D3KooW"] {
+            assert!(may_be_peer(good), "{good}");
+        }
+        let long = format!("/dns/{}", "x".repeat(PEER_BYTES_MAX));
+        for bad in ["", "192.0.2.1:9908", "/ip4/192.0.2.1 ", "/dns/\u{1b}[31m", "/dns/é", &long] {
+            assert!(!may_be_peer(bad), "{bad}");
+        }
+    }
 }

@@ -95,14 +95,6 @@ pub enum ClientError {
     /// A genesis that cannot be made.
     #[error(transparent)]
     Genesis(#[from] lf_proto::genesis::GenesisError),
-    /// Writing what was received failed.
-    #[error("cannot write what {url} sends: {source}")]
-    Sink {
-        /// The node's URL.
-        url: String,
-        /// Why.
-        source: std::io::Error,
-    },
 }
 
 impl ClientError {
@@ -110,6 +102,11 @@ impl ClientError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             ClientError::NoUrls => "add one: lf url add http://127.0.0.1:9980".to_owned(),
+            // As rustls says it.
+            ClientError::Unreachable { problem, .. } if problem.contains("invalid peer certificate") => {
+                "is it the right host? SSL_CERT_FILE=FILE trusts the certificate authority in a PEM file"
+                    .to_owned()
+            }
             ClientError::Unreachable { url, .. } if is_local(url) => {
                 "is a node running here? start one: lf node start".to_owned()
             }

@@ -1,4 +1,4 @@
-//! Making a network: its first records, linked and worked for.
+//! Making a network, its first records linked and worked for, and amending it.
 
 use lf_proto::genesis::{Genesis, GenesisParameters};
 use lf_proto::hash::Hash;
@@ -6,7 +6,8 @@ use lf_proto::owner::OwnerSecret;
 use lf_proto::record::{LINKS_MAX, Record, RecordBuilder, RecordType};
 use lf_proto::work;
 
-use crate::{ClientError, WorkProgress, Workers, secrets};
+use crate::write::check_value;
+use crate::{Client, ClientError, WorkProgress, Workers, secrets};
 
 /// A network to be made.
 #[derive(Debug)]
@@ -17,6 +18,17 @@ pub struct GenesisPlan<'a> {
     pub owner: &'a OwnerSecret,
     /// The records' time, seconds since 1970.
     pub timestamp: u64,
+    /// Who does the work.
+    pub workers: Workers,
+}
+
+/// New parameters for a network.
+#[derive(Debug)]
+pub struct Amendment<'a> {
+    /// All of them, also those that stay as they are.
+    pub parameters: &'a GenesisParameters,
+    /// The genesis owner.
+    pub owner: &'a OwnerSecret,
     /// Who does the work.
     pub workers: Workers,
 }
@@ -59,6 +71,46 @@ pub fn make_genesis(
     }
     let file: Vec<u8> = records.iter().flat_map(|r| r.as_bytes().iter().copied()).collect();
     Ok(Genesis::parse(&file)?)
+}
+
+impl Client {
+    /// Publishes an amendment: a genesis record whose value says what the network's parameters are from now on. The
+    /// node applies those that are amendable, if no newer amendment is known to it. `progress` gets the work's
+    /// progress, and stops it by returning false.
+    ///
+    /// # Errors
+    /// No answer, the node's reason to refuse the record, or the work was stopped.
+    pub fn amend(
+        &self,
+        amendment: &Amendment<'_>,
+        progress: &mut dyn FnMut(WorkProgress) -> bool,
+    ) -> Result<Record, ClientError> {
+        let status = self.status()?;
+        let current = &status.genesis_parameters;
+        let value = amendment.parameters.to_json();
+        check_value(value.as_bytes(), current.record_max_value_size, amendment.owner.public())?;
+        let links = self.links(None)?;
+        let builder = RecordBuilder {
+            record_type: RecordType::Genesis,
+            value: value.as_bytes(),
+            masking_key: Some(b""),
+            selectors: &[],
+            links: &links,
+            timestamp: status.clock,
+            with_pulse_token: false,
+        };
+        let unworked = builder.build(amendment.owner)?;
+        let work = if status.local_test_mode {
+            None
+        } else {
+            let factor = u32::try_from(current.work_factor()).unwrap_or(u32::MAX);
+            let difficulty = work::required_difficulty(unworked.billable_bytes(), factor);
+            Some(amendment.workers.search(unworked.work_hash(), difficulty, progress)?)
+        };
+        let record = unworked.sign(amendment.owner, work);
+        self.post(&record)?;
+        Ok(record)
+    }
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ impl Client {
     /// # Errors
     /// No answer, or a refused request.
     pub fn watch(&self, find: &Find, after: Option<&str>) -> Result<Watch, ClientError> {
-        let targets = targets(&find.selectors)?;
+        let targets = targets(&find.selectors, &self.names)?;
         let body = serde_json::to_vec(&find.query(&targets)).unwrap_or_default();
         let request = Request::Post { content_type: "application/json", body: &body };
         let mut headers = vec![("accept", "text/event-stream".to_owned())];

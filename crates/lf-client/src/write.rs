@@ -230,7 +230,7 @@ impl Client {
             timestamp,
             with_pulse_token: true,
         };
-        let unworked = builder.build(write.owner)?;
+        let unworked = builder.build_with(write.owner, &self.names)?;
         let billable_bytes = unworked.billable_bytes();
         let work = if works {
             let difficulty = work::required_difficulty(billable_bytes, network.work_factor);
@@ -283,7 +283,7 @@ fn plain_selectors(selectors: &[SelectorArg]) -> Result<Vec<(&[u8], u64)>, Clien
 }
 
 /// Refuses a value that the network will not take, before any work is done for it.
-fn check_value(value: &[u8], bytes_max: u64, owner: &OwnerPublic) -> Result<(), ClientError> {
+pub(crate) fn check_value(value: &[u8], bytes_max: u64, owner: &OwnerPublic) -> Result<(), ClientError> {
     if value.len() as u64 <= bytes_max {
         return Ok(());
     }

@@ -19,10 +19,11 @@ mod handlers;
 mod openapi;
 mod reply;
 mod timed;
+pub mod tls;
 mod trust;
 mod watch;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -35,6 +36,7 @@ use tokio::sync::{Semaphore, watch as signal};
 use tokio::task::JoinHandle;
 
 pub use self::openapi::document as openapi_document;
+use self::tls::{Certificates, Tls};
 pub use self::trust::AuthToken;
 use crate::Node;
 use crate::core::pulse::Allowances;
@@ -47,8 +49,13 @@ const LOOKS_MAX: usize = 2;
 /// What clients can make the server hold, and for how long.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections at once; one more is told 503.
+    /// Connections at once, to each of the listening sockets; one more is told 503.
     pub connections_max: usize,
+    /// Connections at once from one address (IPv6: from one /64), but from this machine, to each of the listening
+    /// sockets; one more is told 503.
+    pub connections_per_network_max: usize,
+    /// For a TLS handshake.
+    pub handshake_time_max: Duration,
     /// Requests worked on at once; others wait.
     pub requests_max: usize,
     /// `/makerecord` and `/makepulse` at once; others wait.
@@ -79,6 +86,8 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             connections_max: 512,
+            connections_per_network_max: 64,
+            handshake_time_max: Duration::from_secs(10),
             requests_max: 16,
             makes_max: 2,
             dumps_max: 4,
@@ -112,6 +121,8 @@ pub(crate) struct Context {
     /// Watchers that read the store now: few, so that many who begin far back do not slow queries.
     looks: Arc<Semaphore>,
     connections: AtomicUsize,
+    /// Where HTTPS has its certificate from.
+    certificates: Option<Arc<Certificates>>,
     /// What the pulses of each client may cost.
     pulse_allowances: Mutex<Allowances<Option<IpAddr>>>,
     /// The number of linked records, as last told by the store.
@@ -130,16 +141,38 @@ pub(crate) struct HttpConfig {
     pub(crate) linked: signal::Receiver<u32>,
 }
 
+/// Whose request it is.
+#[derive(Debug, Clone, Copy)]
+struct Client {
+    /// IPv4 in its own form, not mapped into IPv6.
+    address: SocketAddr,
+    /// Whether it came over TLS.
+    tls: bool,
+}
+
+/// Who shares an allowance: an address, or the 2⁶⁴ of IPv6 that anybody has.
+fn network_of(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+        v4 => v4,
+    }
+}
+
 /// A running server.
 #[derive(Debug)]
 pub(crate) struct HttpServer {
     stop: signal::Sender<bool>,
-    task: JoinHandle<()>,
+    tasks: Vec<JoinHandle<()>>,
+    tls: Option<Tls>,
 }
 
 impl HttpServer {
-    /// Serves on a socket that listens already. Must be called inside a tokio runtime.
-    pub(crate) fn start(config: HttpConfig, listener: TcpListener) -> Self {
+    /// Serves on sockets that listen already: a plain one, one for TLS, or both. Must be called inside a tokio runtime.
+    pub(crate) fn start(
+        config: HttpConfig,
+        plain: Option<TcpListener>,
+        tls: Option<(TcpListener, Tls)>,
+    ) -> Self {
         let (stop, stopping) = signal::channel(false);
         let limits = config.limits;
         let context = Arc::new(Context {
@@ -154,23 +187,38 @@ impl HttpServer {
             watchers: Arc::new(Semaphore::new(limits.watchers_max)),
             looks: Arc::new(Semaphore::new(LOOKS_MAX)),
             connections: AtomicUsize::new(0),
+            certificates: tls.as_ref().map(|(_, tls)| tls.certificates()),
             pulse_allowances: Mutex::default(),
             linked: config.linked,
             stopping,
             limits,
         });
-        let task = tokio::spawn(connection::accept(context, listener));
-        HttpServer { stop, task }
+        let mut tasks = Vec::new();
+        if let Some(listener) = plain {
+            tasks.push(tokio::spawn(connection::accept(context.clone(), listener, None)));
+        }
+        let tls = tls.map(|(listener, tls)| {
+            tasks.push(tokio::spawn(connection::accept(context, listener, Some(tls.acceptor()))));
+            tls
+        });
+        HttpServer { stop, tasks, tls }
+    }
+
+    /// What to call to look for new certificates at once, if the server has any.
+    pub(crate) fn reload(&self) -> Option<impl Fn() + Send + 'static + use<>> {
+        self.tls.as_ref().map(Tls::reload)
     }
 
     /// Stops accepting, lets what is under way end, within bounds.
     pub(crate) async fn stop(self) {
         self.stop.send_replace(true);
-        let _ = self.task.await;
+        for task in self.tasks {
+            let _ = task.await;
+        }
     }
 }
 
-/// The router, built from the table of endpoints. The client's address comes as an extension of each request.
+/// The router, built from the table of endpoints. The [`Client`] comes as an extension of each request.
 fn router(context: &Arc<Context>) -> Router {
     let mut router = Router::new();
     for endpoint in endpoints::ENDPOINTS {

@@ -52,6 +52,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 pub(crate) struct Gauges {
     pub(crate) connections: usize,
     pub(crate) watchers: usize,
+    /// Until when the certificate for HTTPS is valid, seconds since 1970, if there is one.
+    pub(crate) certificate_until: Option<u64>,
 }
 
 /// Everything, as text.
@@ -124,6 +126,14 @@ pub(crate) fn exposition(
     }
     out.plain("lf_http_connections", "gauge", "Connections open now.", gauges.connections as f64);
     out.plain("lf_http_watchers", "gauge", "Watchers connected now.", gauges.watchers as f64);
+    if let Some(until) = gauges.certificate_until {
+        out.plain(
+            "lf_https_certificate_expires_seconds",
+            "gauge",
+            "When the certificate for HTTPS ends, seconds since 1970.",
+            until as f64,
+        );
+    }
     out.family("lf_http_requests_total", "counter", "Requests by path and status.");
     for ((path, status), count) in lock(&http.requests).iter() {
         out.sample(
@@ -170,7 +180,12 @@ fn peers(out: &mut Exposition, p2p: &P2pHandle) {
         out.plain(name, "counter", help, value as f64);
     }
     let synchronized = f64::from(u8::from(sync.synchronized));
-    out.plain("lf_sync_synchronized", "gauge", "1 if nothing is known to be missing, 0 if not.", synchronized);
+    out.plain(
+        "lf_sync_synchronized",
+        "gauge",
+        "1 if nothing is known to be missing, 0 if not.",
+        synchronized,
+    );
     out.plain("lf_sync_missing", "gauge", "Records to fetch, as far as known.", sync.missing as f64);
     out.plain("lf_sync_fetched", "gauge", "Records fetched of those that were missing.", sync.fetched as f64);
 }

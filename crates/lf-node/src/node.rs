@@ -18,6 +18,7 @@ use lf_proto::genesis::{Genesis, GenesisParameters};
 use lf_proto::owner::OwnerPublic;
 use lf_proto::pulse::{Pulse, PulseChains};
 use lf_proto::record::Record;
+use lf_proto::selector::SelectorNames;
 use lf_proto::work::{self, Table, TablePasses};
 use lf_store::storage::DiskStorage;
 use lf_store::{IndexPlace, Store, StoreError, StoreOptions, StoreReader, StoreWriter, WriterThread};
@@ -31,6 +32,9 @@ use crate::verifier::{Judge, Verifier};
 
 /// Chains of pulses that are made here again and again, 8.2 KB each.
 const PULSE_CHAINS_MAX: usize = 1_024;
+
+/// Selector names that are kept for clients who tell theirs, up to 256 KB each.
+const NAMES_MAX: usize = 16;
 
 /// How to open a node.
 #[derive(Debug, Clone)]
@@ -120,6 +124,7 @@ struct Inner {
     slow_pulses: Mutex<()>,
     known_pulses: Mutex<KnownPulses>,
     pulse_chains: PulseChains,
+    names: SelectorNames,
     /// Why writes are refused now; empty if they are not.
     read_only: Mutex<String>,
     /// Told of pulses that were accepted from clients.
@@ -183,6 +188,7 @@ impl Node {
             slow_pulses: Mutex::new(()),
             known_pulses: Mutex::default(),
             pulse_chains: PulseChains::new(PULSE_CHAINS_MAX),
+            names: SelectorNames::new(NAMES_MAX),
             read_only: Mutex::new(String::new()),
             on_pulse: OnceLock::new(),
         };

@@ -64,8 +64,10 @@ pub struct P2pConfig {
 impl P2pConfig {
     /// Listens on this port of all addresses.
     pub fn on_port(port: u16) -> Self {
-        let listen =
-            vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))];
+        let listen = vec![
+            SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+            SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
+        ];
         P2pConfig { listen, seeds: Vec::new() }
     }
 }
@@ -115,7 +117,8 @@ impl P2p {
     /// Listens, and starts the threads.
     pub(crate) fn start(parts: P2pParts, config: &P2pConfig) -> Result<Self, P2pError> {
         let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|e| P2pError::System("get random bytes", io::Error::other(e.to_string())))?;
+        getrandom::fill(&mut seed)
+            .map_err(|e| P2pError::System("get random bytes", io::Error::other(e.to_string())))?;
         Self::start_with(Sync::new(seed), parts, config)
     }
 
@@ -250,8 +253,10 @@ impl P2pHandle {
     /// # Errors
     /// `whom` is neither.
     pub fn ban(&self, whom: &str, secs: u64) -> Result<(), WhomError> {
-        let whom = whom_of(whom)?;
-        let _ = self.commands.send(Command::UserBan { whom, secs });
+        let (reply, done) = sync_channel(1);
+        let _ = self.commands.send(Command::UserBan { whom: whom_of(whom)?, secs, reply });
+        // If it takes longer, it is done all the same.
+        let _ = done.recv_timeout(REPLY_TIME_MAX);
         Ok(())
     }
 

@@ -22,7 +22,8 @@ use tracing::{info, warn};
 
 use self::bootstrap::Bootstrap;
 use self::home::Home;
-pub use self::offline::Offline;
+pub use self::offline::{Offline, OfflineNode};
+use crate::http::tls::{HttpsConfig, Tls, TlsError};
 use crate::http::{HttpConfig, HttpServer, Limits};
 use crate::p2p::{Inbox, P2p, P2pConfig, P2pError, P2pHandle, P2pParts};
 use crate::{Node, NodeConfig, NodeError};
@@ -41,6 +42,8 @@ pub struct RunConfig {
     pub local_test: bool,
     /// Where to serve HTTP; port 0 takes a free one. None serves nothing.
     pub http: Option<SocketAddr>,
+    /// Where to serve HTTPS besides, if anywhere, and with which certificate.
+    pub https: Option<HttpsConfig>,
     /// What HTTP clients can make the node hold.
     pub limits: Limits,
     /// How to connect to other nodes. None connects to none; local test mode never does.
@@ -60,6 +63,7 @@ impl RunConfig {
             home: home.into(),
             local_test: false,
             http: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, HTTP_PORT))),
+            https: None,
             limits: Limits::default(),
             p2p: None,
             log_stderr: false,
@@ -107,6 +111,16 @@ pub enum RunError {
         /// What is wrong with it.
         source: GenesisError,
     },
+    /// The home has another network than the one that is to be joined.
+    #[error("{path} is a home of network {name}, id {id}; join in another home, given with --path")]
+    OtherNetwork {
+        /// The home.
+        path: PathBuf,
+        /// Its network's name, quoted.
+        name: String,
+        /// Its network's id, hexadecimal.
+        id: String,
+    },
     /// A secret's file does not hold one.
     #[error("cannot use {path}: {problem}; remove it and the node makes a new one")]
     Secret {
@@ -115,24 +129,31 @@ pub enum RunError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The address for HTTP.
-    #[error("cannot serve HTTP on {address}: {source}; {hint}")]
+    /// The address for HTTP or HTTPS.
+    #[error("cannot serve {what} on {address}: {source}; {hint}")]
     Listen {
+        /// `HTTP` or `HTTPS`.
+        what: &'static str,
         /// The address.
         address: SocketAddr,
         /// What the system says.
         source: io::Error,
         /// What to do.
-        hint: &'static str,
+        hint: String,
     },
     /// The address for peers.
-    #[error("cannot listen for peers on {address}: {source}; choose another port with --p2p, or 0 for no peers")]
+    #[error(
+        "cannot listen for peers on {address}: {source}; choose another port with --p2p, or 0 for no peers"
+    )]
     ListenPeers {
         /// The address.
         address: SocketAddr,
         /// What the system says.
         source: io::Error,
     },
+    /// The certificate for HTTPS.
+    #[error("no HTTPS: {0}")]
+    Tls(#[from] TlsError),
     /// The store.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -146,11 +167,22 @@ pub enum RunError {
     },
 }
 
+impl RunError {
+    /// Whether there was no address for lack of IPv6.
+    fn is_no_ipv6(&self) -> bool {
+        const EAFNOSUPPORT: i32 = 97;
+        let RunError::Listen { source, .. } = self else { return false };
+        source.kind() == io::ErrorKind::AddrNotAvailable || source.raw_os_error() == Some(EAFNOSUPPORT)
+    }
+}
+
 /// A node that runs in this process: what `lf node start` runs, tests and `lf demo` too.
 #[derive(Debug)]
 pub struct Running {
     /// Where HTTP is served.
     pub http_addr: Option<SocketAddr>,
+    /// Where HTTPS is served.
+    pub https_addr: Option<SocketAddr>,
     node: Node,
     p2p: Option<P2p>,
     server: Option<HttpServer>,
@@ -174,7 +206,8 @@ impl Running {
         let token = secrets::auth_token(home.path())?;
         let identity = secrets::identity(home.path())?;
         // Before the store is opened: a port in use is the likeliest mistake, and opening may take a while.
-        let listener = config.http.map(listen).transpose()?;
+        let listener = config.http.map(|address| listen(address, PLAIN)).transpose()?;
+        let https = config.https.as_ref().map(|https| listen_tls(https.address)).transpose()?;
         let (tell, linked) = signal::channel(0);
         let network = genesis.parameters().name.clone();
         let p2p_config = config.p2p.as_ref().filter(|_| !config.local_test);
@@ -200,8 +233,16 @@ impl Running {
             .enable_all()
             .build()
             .map_err(|source| RunError::System { action: "start threads", source })?;
-        let mut running =
-            Running { http_addr: None, node, p2p: None, server: None, bootstrap: None, runtime: Some(runtime), home };
+        let mut running = Running {
+            http_addr: None,
+            https_addr: None,
+            node,
+            p2p: None,
+            server: None,
+            bootstrap: None,
+            runtime: Some(runtime),
+            home,
+        };
         if let (Some(p2p_config), Some(inbox)) = (p2p_config, inbox) {
             let parts = P2pParts {
                 node: running.node.clone(),
@@ -212,25 +253,64 @@ impl Running {
             };
             running.p2p = Some(P2p::start(parts, p2p_config)?);
         }
-        let p2p = running.peers();
-        if let (Some((listener, address)), Some(runtime)) = (listener, &running.runtime) {
-            let node = running.node.clone();
-            let identity = identity.public;
-            let http = HttpConfig { node, p2p, token, identity, limits: config.limits.clone(), linked };
-            let _inside = runtime.enter();
-            let listener = tokio::net::TcpListener::from_std(listener)
-                .map_err(|source| RunError::System { action: "serve HTTP", source })?;
-            running.server = Some(HttpServer::start(http, listener));
-            running.http_addr = Some(address);
+        let http = HttpConfig {
+            node: running.node.clone(),
+            p2p: running.peers(),
+            token,
+            identity: identity.public,
+            limits: config.limits.clone(),
+            linked,
+        };
+        running.serve(http, listener, https.zip(config.https.as_ref()))?;
+        if let Some(address) = running.http_addr {
             let url = url(address);
             if let Err(problem) = client_json::add_url(&running.home.path().join("client.json"), &url) {
                 warn!(problem, "cannot add the node's url to client.json");
             }
             info!(url, "serving HTTP");
         }
+        if let Some(address) = running.https_addr {
+            info!(%address, "serving HTTPS");
+        }
         running.bootstrap = Bootstrap::start(&running.node, running.home.path())?;
         info!(network, local_test = config.local_test, home = %running.home.path().display(), "node started");
         Ok(running)
+    }
+
+    /// Starts the server on the sockets there are, if any.
+    fn serve(
+        &mut self,
+        http: HttpConfig,
+        plain: Option<Listening>,
+        https: Option<(Listening, &HttpsConfig)>,
+    ) -> Result<(), RunError> {
+        let Some(runtime) = &self.runtime else { return Ok(()) };
+        if plain.is_none() && https.is_none() {
+            return Ok(());
+        }
+        let _inside = runtime.enter();
+        let inside = |listener| {
+            tokio::net::TcpListener::from_std(listener)
+                .map_err(|source| RunError::System { action: "serve HTTP", source })
+        };
+        self.http_addr = plain.as_ref().map(|(_, address)| *address);
+        self.https_addr = https.as_ref().map(|((_, address), _)| *address);
+        let plain = plain.map(|(listener, _)| inside(listener)).transpose()?;
+        let tls = match https {
+            Some(((listener, _), config)) => {
+                Some((inside(listener)?, Tls::start(&config.certificate, self.home.path())?))
+            }
+            None => None,
+        };
+        self.server = Some(HttpServer::start(http, plain, tls));
+        Ok(())
+    }
+
+    /// Looks for new certificates now: at the files, or at the authority if it did not give one when asked last.
+    pub fn reload(&self) {
+        if let Some(reload) = self.server.as_ref().and_then(HttpServer::reload) {
+            reload();
+        }
     }
 
     /// The node.
@@ -287,7 +367,8 @@ impl Drop for Running {
     }
 }
 
-/// Runs a node until SIGTERM or SIGINT; a second one ends the process at once. Prints a line when it is ready.
+/// Runs a node until SIGTERM or SIGINT; a second one ends the process at once. With HTTPS, SIGHUP is
+/// [`Running::reload`]. Prints a line when it is ready.
 ///
 /// # Errors
 /// Why it does not run, or did not stop cleanly.
@@ -303,7 +384,23 @@ pub fn run(config: &RunConfig) -> Result<(), RunError> {
     };
     let place = running.url().unwrap_or_else(|| "no HTTP".to_owned());
     let peers = running.peers().map(|peers| format!(", peers on port {}", peers.port())).unwrap_or_default();
-    let mode = if config.local_test { ", local test mode" } else { "" };
+    let mut mode = if config.local_test { ", local test mode".to_owned() } else { String::new() };
+    if let Some(address) = running.https_addr {
+        mode.push_str(&format!(", HTTPS on {address}"));
+    }
+    if let Some(reload) = running.server.as_ref().and_then(HttpServer::reload) {
+        let mut hangups = {
+            let _inside = runtime.enter();
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
+                .map_err(|source| RunError::System { action: "handle signals", source })?
+        };
+        runtime.spawn(async move {
+            while hangups.recv().await.is_some() {
+                info!("SIGHUP: looking for new certificates");
+                reload();
+            }
+        });
+    }
     println!("lf node is ready: {place}{peers} (home {}{mode})", running.directory().display());
     notify::tell("READY=1");
     let name = runtime.block_on(signals.next());
@@ -349,7 +446,26 @@ impl Signals {
     }
 }
 
-fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), RunError> {
+/// A socket that listens, and its address.
+type Listening = (TcpListener, SocketAddr);
+
+/// What listens, and the option that says where.
+type Service = (&'static str, &'static str);
+const PLAIN: Service = ("HTTP", "--http");
+const TLS: Service = ("HTTPS", "--https");
+
+/// Listens for HTTPS. Where there is no IPv6, all addresses are those of IPv4.
+fn listen_tls(address: SocketAddr) -> Result<Listening, RunError> {
+    let all_v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+    match listen(address, TLS) {
+        Err(error) if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && error.is_no_ipv6() => {
+            listen(all_v4, TLS)
+        }
+        listening => listening,
+    }
+}
+
+fn listen(address: SocketAddr, (what, option): Service) -> Result<Listening, RunError> {
     let listen = || {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
@@ -358,14 +474,15 @@ fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), RunError> {
     };
     listen().map_err(|source: io::Error| {
         let hint = match source.kind() {
-            io::ErrorKind::AddrInUse => "another node, perhaps; choose another port with --http",
+            io::ErrorKind::AddrInUse => "another program has the port; choose another with",
             io::ErrorKind::PermissionDenied => {
-                "ports below 1024 need rights; choose another port with --http"
+                "ports below 1024 need rights (setcap cap_net_bind_service=+ep on lf, or \
+                 AmbientCapabilities=CAP_NET_BIND_SERVICE in its unit); choose another port with"
             }
-            io::ErrorKind::AddrNotAvailable => "it is no address of this machine; choose another with --http",
-            _ => "choose another address with --http",
+            io::ErrorKind::AddrNotAvailable => "it is no address of this machine; choose another with",
+            _ => "choose another address with",
         };
-        RunError::Listen { address, source, hint }
+        RunError::Listen { what, address, source, hint: format!("{hint} {option}") }
     })
 }
 

@@ -1,9 +1,10 @@
-//! The threads that make the costly checks of records (signatures, claims, work), one for each core.
+//! The threads that make the costly checks of records (signatures, claims, work), for each lane one for each core.
 //!
 //! Whatever waits when a thread becomes free is checked together, up to a batch: a lone record is checked at once, and
-//! under load batches fill by themselves, so nothing ever waits for a batch to fill. Lanes take turns, so that an import
-//! of millions holds a request up for one batch at most. Records whose work takes seconds go to a thread of their own,
-//! which rests most of the time: whoever sends such records fills only its queue.
+//! under load batches fill by themselves, so nothing ever waits for a batch to fill. The threads for imports have a low
+//! priority: they are to take what time the cores have left, and above all not to take it from the store's writer while
+//! it holds the graph's lock, which queries wait for. Records whose work takes seconds go to a thread of their own, which
+//! rests most of the time: whoever sends such records fills only its queue.
 //!
 //! What is checked, and how, `core::accept` says.
 
@@ -18,12 +19,16 @@ use lf_proto::record::Record;
 
 use crate::core::accept::{Refusal, SlowWork, Verdict, Verified};
 
-/// Records checked together. More share little more, and hold requests up.
-pub(crate) const BATCH_RECORDS: usize = 32;
+/// Records checked together: more share little more.
+pub(crate) const BATCH_RECORDS: usize = 64;
 /// Records that wait in a lane; beyond them senders wait.
-const LANE_RECORDS_MAX: usize = 4_096;
+const LANE_RECORDS_MAX: usize = 8_192;
 /// Records that wait in the peers' lane; beyond them no more are taken. The senders bound what they have under way.
 const PEER_RECORDS_MAX: usize = 1 << 16;
+/// The niceness of threads for imports: a tenth of what others get when there is not enough for all, so that they seldom
+/// take a core from the writer, and an import still gets on beside programs that never rest.
+#[cfg(target_os = "linux")]
+const IMPORT_NICENESS: i32 = 10;
 /// Jobs whose slow work waits; beyond them requests with such work are refused.
 const SLOW_JOBS_MAX: usize = 16;
 /// After slow work the thread rests so many times as long as it took: it takes a quarter of one core at most.
@@ -40,7 +45,17 @@ pub(crate) enum Lane {
     Peer,
 }
 
-const LANES: usize = 3;
+impl Lane {
+    const ALL: [Lane; 3] = [Lane::Request, Lane::Import, Lane::Peer];
+
+    fn thread_name(self) -> &'static str {
+        match self {
+            Lane::Request => "lf-verify",
+            Lane::Import => "lf-verify-bulk",
+            Lane::Peer => "lf-verify-peer",
+        }
+    }
+}
 
 /// What a job's sender gets: one for each record, in order.
 pub(crate) type Verdicts = Vec<Result<Verified, Refusal>>;
@@ -58,7 +73,6 @@ pub(crate) trait Judge: Send + Sync + 'static {
 }
 
 struct Job {
-    lane: Lane,
     records: Vec<Record>,
     reply: Reply,
 }
@@ -71,32 +85,23 @@ struct SlowJob {
 
 #[derive(Default)]
 struct Queue {
-    lanes: [VecDeque<Job>; LANES],
-    /// Records in each lane.
-    waiting: [usize; LANES],
-    /// The lane whose turn it is.
-    turn: usize,
+    jobs: VecDeque<Job>,
+    /// Records in them.
+    waiting: usize,
     closed: bool,
 }
 
 impl Queue {
-    /// The next jobs, all of one lane.
+    /// The next jobs, a batch of records or a little more.
     fn take(&mut self) -> Vec<Job> {
-        let mut jobs = Vec::new();
-        for lane in (0..LANES).map(|i| (self.turn + i) % LANES) {
-            let mut records = 0;
-            while records < BATCH_RECORDS
-                && let Some(job) = self.lanes[lane].pop_front()
-            {
-                records += job.records.len();
-                self.waiting[lane] -= job.records.len();
-                jobs.push(job);
-            }
-            if !jobs.is_empty() {
-                self.turn = lane + 1;
-                break;
-            }
+        let (mut jobs, mut records) = (Vec::new(), 0);
+        while records < BATCH_RECORDS
+            && let Some(job) = self.jobs.pop_front()
+        {
+            records += job.records.len();
+            jobs.push(job);
         }
+        self.waiting -= records;
         jobs
     }
 }
@@ -127,13 +132,14 @@ impl<T> Watched<T> {
 
 /// The threads and what waits for them.
 pub(crate) struct Verifier {
-    queue: Arc<Watched<Queue>>,
+    /// One for each lane.
+    queues: [Arc<Watched<Queue>>; Lane::ALL.len()],
     slow: Arc<Watched<SlowQueue>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Verifier {
-    /// Starts one thread for each core, and one for slow work.
+    /// Starts one thread for each core and lane, and one for slow work.
     ///
     /// # Errors
     /// The system gives no threads.
@@ -141,14 +147,21 @@ impl Verifier {
         let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let judge = Arc::new(judge);
         let verifier =
-            Verifier { queue: Arc::default(), slow: Arc::default(), threads: Mutex::new(Vec::new()) };
+            Verifier { queues: Default::default(), slow: Arc::default(), threads: Mutex::new(Vec::new()) };
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new().name(name.to_owned()).spawn(run)
         };
-        let mut threads = Vec::with_capacity(count);
-        for _ in 0..count {
-            let (judge, queue, slow) = (judge.clone(), verifier.queue.clone(), verifier.slow.clone());
-            threads.push(spawn("lf-verify", Box::new(move || work(judge.as_ref(), &queue, &slow)))?);
+        let mut threads = Vec::with_capacity(count * Lane::ALL.len());
+        for lane in Lane::ALL.iter().copied().cycle().take(count * Lane::ALL.len()) {
+            let (judge, slow) = (judge.clone(), verifier.slow.clone());
+            let queue = Arc::clone(verifier.queue(lane));
+            let run = move || {
+                if lane != Lane::Request {
+                    give_way();
+                }
+                work(judge.as_ref(), lane, &queue, &slow);
+            };
+            threads.push(spawn(lane.thread_name(), Box::new(run))?);
         }
         // Not among those that a stop waits for: it may be busy for seconds.
         let slow = verifier.slow.clone();
@@ -157,37 +170,39 @@ impl Verifier {
         Ok(verifier)
     }
 
+    fn queue(&self, lane: Lane) -> &Arc<Watched<Queue>> {
+        let [request, import, peer] = &self.queues;
+        match lane {
+            Lane::Request => request,
+            Lane::Import => import,
+            Lane::Peer => peer,
+        }
+    }
+
     /// Has records checked; the verdicts come through the receiver, which is cut off if the threads stop before. Waits
     /// while the lane is full.
     pub(crate) fn check(&self, lane: Lane, records: Vec<Record>) -> Receiver<Verdicts> {
         let (reply, verdicts) = sync_channel(1);
-        let mut queue = self.queue.lock();
-        while queue.waiting[lane as usize] >= LANE_RECORDS_MAX && !queue.closed {
-            queue = self.queue.wait(&self.queue.emptied, queue);
+        let watched = self.queue(lane);
+        let mut queue = watched.lock();
+        while queue.waiting >= LANE_RECORDS_MAX && !queue.closed {
+            queue = watched.wait(&watched.emptied, queue);
         }
         let reply = Box::new(move |verdicts| {
             // Nobody waits any more only if they gave up.
             let _ = reply.send(verdicts);
         });
-        self.push(queue, Job { lane, records, reply });
+        push(watched, queue, Job { records, reply });
         verdicts
     }
 
     /// Has a peer's records checked, never waiting: `reply` is called on a thread that checks, or dropped if too many
     /// wait already or the threads stop before.
     pub(crate) fn check_for_peer(&self, records: Vec<Record>, reply: impl FnOnce(Verdicts) + Send + 'static) {
-        let queue = self.queue.lock();
-        if queue.waiting[Lane::Peer as usize] < PEER_RECORDS_MAX {
-            self.push(queue, Job { lane: Lane::Peer, records, reply: Box::new(reply) });
-        }
-    }
-
-    fn push(&self, mut queue: MutexGuard<'_, Queue>, job: Job) {
-        if !queue.closed {
-            queue.waiting[job.lane as usize] += job.records.len();
-            queue.lanes[job.lane as usize].push_back(job);
-            drop(queue);
-            self.queue.filled.notify_one();
+        let watched = self.queue(Lane::Peer);
+        let queue = watched.lock();
+        if queue.waiting < PEER_RECORDS_MAX {
+            push(watched, queue, Job { records, reply: Box::new(reply) });
         }
     }
 
@@ -202,19 +217,28 @@ impl Verifier {
     }
 
     fn close(&self) {
-        let mut queue = self.queue.lock();
-        queue.closed = true;
-        let waiting = std::mem::take(&mut queue.lanes);
-        drop(queue);
+        for watched in &self.queues {
+            let waiting = std::mem::replace(&mut *watched.lock(), Queue { closed: true, ..Queue::default() });
+            // Without the lock: whoever waits is told, and may do anything.
+            drop(waiting);
+            watched.filled.notify_all();
+            watched.emptied.notify_all();
+        }
         let mut slow = self.slow.lock();
         slow.closed = true;
-        let waiting_slow = std::mem::take(&mut slow.jobs);
+        let waiting = std::mem::take(&mut slow.jobs);
         drop(slow);
-        // Without the locks: whoever waits is told, and may do anything.
-        drop((waiting, waiting_slow));
-        for condition in [&self.queue.filled, &self.queue.emptied, &self.slow.filled] {
-            condition.notify_all();
-        }
+        drop(waiting);
+        self.slow.filled.notify_all();
+    }
+}
+
+fn push(watched: &Watched<Queue>, mut queue: MutexGuard<'_, Queue>, job: Job) {
+    if !queue.closed {
+        queue.waiting += job.records.len();
+        queue.jobs.push_back(job);
+        drop(queue);
+        watched.filled.notify_one();
     }
 }
 
@@ -224,8 +248,17 @@ impl Drop for Verifier {
     }
 }
 
-/// A thread for ordinary records.
-fn work(judge: &impl Judge, queue: &Watched<Queue>, slow: &Watched<SlowQueue>) {
+/// Lowers this thread's priority, where that is a thing of threads.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    {
+        // A system that refuses it has its reasons, and all works without.
+        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), IMPORT_NICENESS);
+    }
+}
+
+/// A thread for ordinary records of a lane.
+fn work(judge: &impl Judge, lane: Lane, queue: &Watched<Queue>, slow: &Watched<SlowQueue>) {
     loop {
         let mut guard = queue.lock();
         let mut jobs = loop {
@@ -250,7 +283,7 @@ fn work(judge: &impl Judge, queue: &Watched<Queue>, slow: &Watched<SlowQueue>) {
         let mut verdicts = verdicts.into_iter();
         for (job, count) in jobs.into_iter().zip(counts) {
             let verdicts = verdicts.by_ref().take(count).collect();
-            answer(job.lane, SlowJob { verdicts, reply: job.reply }, slow);
+            answer(lane, SlowJob { verdicts, reply: job.reply }, slow);
         }
     }
 }
@@ -458,26 +491,45 @@ mod tests {
     }
 
     #[test]
-    fn lanes_take_turns() {
+    fn batches_fill_by_themselves() {
         let mut queue = Queue::default();
-        let mut push = |lane: Lane, count: usize| {
-            queue.waiting[lane as usize] += count;
-            let records = vec![record(GOOD, 0); count];
-            queue.lanes[lane as usize].push_back(Job { lane, records, reply: Box::new(drop) });
-        };
-        (0..3).for_each(|_| push(Lane::Import, BATCH_RECORDS));
-        (0..40).for_each(|_| push(Lane::Request, 1));
-        (0..2).for_each(|_| push(Lane::Peer, BATCH_RECORDS));
-        let order: Vec<_> = std::iter::from_fn(|| {
+        for count in [1, BATCH_RECORDS, 1, 1].into_iter().chain(std::iter::repeat_n(1, BATCH_RECORDS)) {
+            queue.waiting += count;
+            queue.jobs.push_back(Job { records: vec![record(GOOD, 0); count], reply: Box::new(drop) });
+        }
+        let taken: Vec<usize> = std::iter::from_fn(|| {
             let jobs = queue.take();
-            let records: usize = jobs.iter().map(|job| job.records.len()).sum();
-            jobs.first().map(|job| (job.lane, records))
+            (!jobs.is_empty()).then(|| jobs.iter().map(|job| job.records.len()).sum())
         })
         .collect();
-        use Lane::{Import, Peer, Request};
-        let first = [(Request, 32), (Import, 32), (Peer, 32), (Request, 8)];
-        assert_eq!(order[..4], first);
-        assert_eq!(order[4..], [(Import, 32), (Peer, 32), (Import, 32)]);
-        assert_eq!(queue.waiting, [0, 0, 0]);
+        assert_eq!(taken, [BATCH_RECORDS + 1, BATCH_RECORDS, 2]);
+        assert_eq!(queue.waiting, 0);
+    }
+
+    /// Whoever posts a record does not wait for an import, even if nothing of it is ever done.
+    #[test]
+    fn an_import_holds_no_request_up() {
+        struct Stuck(Arc<Mutex<()>>);
+        impl Judge for Stuck {
+            fn judge(&self, records: Vec<Record>) -> Vec<Verdict> {
+                if records.iter().any(|r| r.timestamp() == SLOW) {
+                    let _gate = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                }
+                Fake::default().judge(records)
+            }
+            fn slow_work_holds(_: &Record) -> bool {
+                true
+            }
+        }
+        let gate = Arc::new(Mutex::new(()));
+        let verifier = Verifier::start(Stuck(Arc::clone(&gate))).unwrap();
+        let held = gate.lock().unwrap();
+        let import: Vec<_> =
+            (0..50).map(|i| verifier.check(Lane::Import, vec![record(SLOW, i); BATCH_RECORDS])).collect();
+        assert!(verifier.check(Lane::Request, vec![record(GOOD, 1)]).recv().unwrap()[0].is_ok());
+        drop(held);
+        for verdicts in import {
+            assert_eq!(verdicts.recv().unwrap().len(), BATCH_RECORDS);
+        }
     }
 }

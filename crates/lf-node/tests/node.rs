@@ -31,6 +31,7 @@ fn genesis() -> Genesis {
         record_max_value_size: 1024,
         record_max_time_drift: 60,
         strict_signatures: true,
+        amendable_fields: vec!["recordmaxvaluesize".to_owned()],
         ..GenesisParameters::default()
     };
     let mut file = Vec::new();
@@ -223,6 +224,71 @@ fn watching_goes_on_from_any_index() {
     let values: Vec<_> = first.iter().chain(&rest).map(|(_, r)| r.value.0.clone()).collect();
     assert_eq!(values, [b"v0", b"v1", b"v2", b"v3", b"v4"]);
     assert!(first.iter().chain(&rest).is_sorted_by_key(|(index, _)| *index));
+}
+
+/// Gives a piece, then has nothing for a while, over and over.
+struct Slow<'a> {
+    pieces: std::slice::Chunks<'a, u8>,
+    waits: u32,
+}
+
+impl std::io::Read for Slow<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.waits += 1;
+        if !self.waits.is_multiple_of(3) {
+            return Err(std::io::ErrorKind::WouldBlock.into());
+        }
+        let piece = self.pieces.next().unwrap_or_default();
+        buffer[..piece.len()].copy_from_slice(piece);
+        Ok(piece.len())
+    }
+}
+
+#[test]
+fn a_slow_input_is_stored_while_it_comes() {
+    let (home, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (source, node) = (open(home.path()), open(other.path()));
+    let alice = owner("alice");
+    for i in 0..20u64 {
+        source.make_record(&make(&alice, "slow", i, "x", now()), &GO_ON).unwrap();
+    }
+    let bytes: Vec<u8> = source.dump().flat_map(|record| record.unwrap()).collect();
+    let mut seen = Vec::new();
+    // The whole of the file is needed before the first record is sure to be whole, so it comes twice.
+    let twice = [bytes.clone(), bytes.repeat(70_000 / bytes.len() + 1)].concat();
+    let input = Slow { pieces: twice.chunks(1_000), waits: 0 };
+    let report = node
+        .import(input, &mut |progress| seen.push((progress.records_done, node.linked())), &GO_ON)
+        .unwrap();
+    assert_eq!((report.accepted, report.refused), (20, 0), "{report:?}");
+    assert_eq!(node.linked(), source.linked());
+    assert!(seen.iter().any(|(_, linked)| *linked == source.linked()), "stored before the end: {seen:?}");
+}
+
+#[test]
+fn an_import_goes_by_the_amendments_that_it_brings() {
+    let (home, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (source, node) = (open(home.path()), open(other.path()));
+    let genesis_owner = OwnerSecret::from_seed(OwnerType::P384, b"genesis");
+    let large: Vec<u8> = (0..500u32).flat_map(|i| (i.wrapping_mul(2_654_435_761)).to_le_bytes()).collect();
+    let post = |record_type, owner: &OwnerSecret, value: &[u8], timestamp| {
+        let links = source.links(None).unwrap();
+        let record = record(owner, record_type, value, &[], &links, timestamp);
+        source.post(record.as_bytes()).map(|_| ()).map_err(|e| e.name)
+    };
+    let alice = owner("alice");
+    assert_eq!(post(RecordType::Datum, &alice, &large, now()), Err("ErrRecordValueTooLarge"));
+    for (i, size) in [4096, 1024, 4096].into_iter().enumerate() {
+        let amended = GenesisParameters { record_max_value_size: size, ..genesis().parameters().clone() };
+        let timestamp = now() - 10 + i as u64;
+        post(RecordType::Genesis, &genesis_owner, amended.to_json().as_bytes(), timestamp).unwrap();
+        let wanted = if size == 4096 { Ok(()) } else { Err("ErrRecordValueTooLarge") };
+        assert_eq!(post(RecordType::Datum, &alice, &large, timestamp), wanted);
+    }
+    let bytes: Vec<u8> = source.dump().flat_map(|record| record.unwrap()).collect();
+    let report = node.import(bytes.as_slice(), &mut |_| {}, &GO_ON).unwrap();
+    assert_eq!((report.accepted, report.refused), (5, 0), "{report:?}");
+    assert_eq!(node.reader().parameters(), source.reader().parameters());
 }
 
 #[test]

@@ -19,7 +19,7 @@ use lf_proto::genesis::Genesis;
 use lf_proto::owner::OwnerPublic;
 use lf_proto::pulse::{PULSE_MINUTES_MAX, Pulse};
 use lf_proto::record::{Record, RecordType};
-use lf_proto::selector::SelectorName;
+use lf_proto::selector::{SelectorName, SelectorNames};
 use lf_store::storage::SimStorage;
 use lf_store::{IndexPlace, Put, Store, StoreOptions, Stored};
 use serde_json::Value;
@@ -67,7 +67,7 @@ fn ask(
     rules: &Rules<'_>,
     request: &Query,
 ) -> Result<Vec<Vec<QueryResult>>, query::QueryError> {
-    query::answer(&Plan::new(request)?, &store.reader().view(), rules)
+    query::answer(&Plan::new(request, &SelectorNames::new(0))?, &store.reader().view(), rules)
 }
 
 /// Malformed by the words of NODE.md §5.

@@ -6,10 +6,10 @@ mod peers;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+pub use self::peers::{BanRequest, PeerBan, PeerList, PeerStatus, PeersStatus};
 use crate::blob::Blob;
 use crate::genesis::GenesisParameters;
 use crate::hash::Hash;
-pub use self::peers::{BanRequest, PeerBan, PeerList, PeerStatus, PeersStatus};
 use crate::json::nullable;
 use crate::ordinal::Ordinal;
 use crate::owner::OwnerPublic;
@@ -384,6 +384,12 @@ pub struct NodeStatus {
     /// Records fetched of those that were missing.
     #[serde(default)]
     pub fetched_count: u64,
+    /// Until when its certificate for HTTPS is valid, seconds since 1970, if it has one.
+    #[serde(rename = "HTTPSUntil", default, skip_serializing_if = "Option::is_none")]
+    pub https_until: Option<u64>,
+    /// What keeps it from a (new) certificate for HTTPS; empty if nothing does.
+    #[serde(rename = "HTTPSProblem", default, skip_serializing_if = "String::is_empty")]
+    pub https_problem: String,
 }
 
 /// What a node knows of an owner.

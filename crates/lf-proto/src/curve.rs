@@ -1,11 +1,12 @@
-//! The three curves of LF (PROTOCOL.md §3): recovery of public keys from signatures, and the arithmetic of
-//! secret scalars for the one curve that no library has.
+//! The curves of LF (PROTOCOL.md §3): recovery of public keys from signatures of three of them, verification of the
+//! signatures of Ed25519, and the arithmetic of secret scalars for the one curve that no library has.
 //!
-//! Recovery works on public data only and is **variable-time**: our own Montgomery arithmetic in 64-bit
+//! Recovery and verification work on public data only and are **variable-time**: our own Montgomery arithmetic in 64-bit
 //! limbs, generic over the number of limbs, and eight signatures at once in the `lanes` of processors that can
 //! ([`path`]). Nothing secret may enter it. Secret scalars (`secret`) go through constant-time library code
 //! instead. What a key means (owners, selectors) is not known here.
 
+pub mod ed25519;
 pub(crate) mod element;
 pub(crate) mod field;
 mod lanes;
@@ -76,7 +77,7 @@ impl<const BYTES: usize> PublicPoint<BYTES> {
 /// The keys that may have made an ECDSA signature: for R with even and with odd y. None where there is none.
 pub type Candidates<const BYTES: usize> = [Option<PublicPoint<BYTES>>; 2];
 
-/// How this processor recovers the keys of a batch: "avx512-ifma" (eight at once) or "scalar".
+/// How this processor recovers the keys of a batch, and verifies its Ed25519 signatures: "avx512-ifma" (eight at once) or "scalar".
 pub fn path() -> &'static str {
     if ways::Way::Avx512Lanes.is_available() { "avx512-ifma" } else { "scalar" }
 }

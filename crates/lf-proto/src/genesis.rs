@@ -205,6 +205,11 @@ impl GenesisParameters {
             .collect()
     }
 
+    /// The network's id as people write it: 64 hexadecimal digits.
+    pub fn id_text(&self) -> String {
+        self.id.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The fewest links a record needs.
     pub fn links_min(&self) -> usize {
         usize::try_from(self.record_min_links).unwrap_or(usize::MAX)
@@ -275,6 +280,11 @@ impl Genesis {
     /// The parameters the network starts with.
     pub fn parameters(&self) -> &GenesisParameters {
         &self.parameters
+    }
+
+    /// The hash of the first record: it fixes the owner, the id and everything else the network starts with.
+    pub fn first_hash(&self) -> Hash {
+        self.records[0].hash()
     }
 
     /// The owner of all genesis records: the only one who can amend parameters.

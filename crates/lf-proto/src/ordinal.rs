@@ -2,24 +2,26 @@
 //!
 //! A name turns u64 values into 16 bytes whose byte order is the order of the values, and nobody without
 //! the name can tell which. [`OrdinalMask`] is the costly part of a name, made once and used for all its
-//! ordinals. What a masked ordinal is added to (a selector key) is not known here.
+//! ordinals. What a masked ordinal is added to (a selector key) is not known here. `column` defines the
+//! alphabets; `draw` makes the four of a name at once.
+
+mod column;
+mod draw;
+#[cfg(target_arch = "x86_64")]
+mod simd;
 
 use std::fmt;
 
-use aes::cipher::{BlockCipherEncrypt, KeyInit};
-use aes::{Aes128, Block};
 use sha2::{Digest, Sha512};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
+
+use column::Column;
 
 /// The columns of a value, 16 bits each.
 const COLUMNS: usize = 4;
 
 /// Entries of one column's alphabet; each stands for four column values.
 const ENTRIES: usize = 1 << 14;
-
-/// How often an alphabet is begun again before its name is given up. One that needs a second attempt was
-/// never seen; the bound is there so that no crafted name can keep a thread busy.
-const ATTEMPTS_MAX: usize = 256;
 
 /// A masked ordinal: 16 bytes, whose byte order is the order of the values under one name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -78,13 +80,13 @@ impl OrdinalMask {
 
     /// Makes the alphabets from the SHA-512 of a name.
     pub(crate) fn from_name_hash(hash: &[u8; 64]) -> Self {
-        let mut columns = std::array::from_fn(|k| {
-            let mut key = Zeroizing::new([0; 16]);
+        let keys = Zeroizing::new(std::array::from_fn(|k| {
+            let mut key = [0; 16];
             key.copy_from_slice(&hash[16 * k..16 * k + 16]);
-            Column::new(&key)
-        });
-        let drawn = draw_together(&mut columns);
-        let finished = columns.iter_mut().zip(drawn).all(|(column, drawn)| column.finish(drawn));
+            key
+        }));
+        let mut columns = keys.each_ref().map(Column::new);
+        let finished = draw::first_attempts(&keys, &mut columns) || columns.iter_mut().all(Column::make);
         Self { columns: finished.then_some(columns) }
     }
 
@@ -141,140 +143,6 @@ pub(crate) fn name_hash(name: &[u8]) -> Zeroizing<[u8; 64]> {
     Zeroizing::new(Sha512::digest(name).into())
 }
 
-/// One column: its ascending alphabet and the cipher's state after making it.
-struct Column {
-    cipher: Aes128,
-    /// What the alphabet's construction left of the running block: its upper half is part of every draw.
-    block: Block,
-    alphabet: Box<[u32]>,
-}
-
-impl Column {
-    /// The column before its alphabet is drawn.
-    fn new(key: &[u8; 16]) -> Self {
-        Self {
-            cipher: Aes128::new(key.into()),
-            block: Block::default(),
-            alphabet: vec![0; ENTRIES].into_boxed_slice(),
-        }
-    }
-
-    /// Finishes the first attempt, of which the draw is done (and may have failed), and begins others as
-    /// long as it takes. False if no attempt made an alphabet.
-    fn finish(&mut self, drawn: bool) -> bool {
-        (drawn && self.spread()) || (1..ATTEMPTS_MAX).any(|_| self.draw() && self.spread())
-    }
-
-    /// Step 1: random ascending entries over the whole of u32. False if it must begin again.
-    fn draw(&mut self) -> bool {
-        let mut drawing = Drawing::start(self);
-        (1..ENTRIES).all(|i| drawing.entry(self, i))
-    }
-
-    /// Steps 2 and 3: push entries apart that are too close. False if the alphabet no longer ascends.
-    fn spread(&mut self) -> bool {
-        let mut last = self.alphabet[0];
-        for entry in &mut self.alphabet[1..] {
-            let gap = entry.wrapping_sub(last);
-            if gap < 16 || gap > *entry {
-                *entry = entry.wrapping_add(16);
-            }
-            last = *entry;
-        }
-        self.alphabet[0] < last
-    }
-
-    /// Encrypts the running block and gives its four words.
-    fn next(&mut self) -> [u32; 4] {
-        self.cipher.encrypt_block(&mut self.block);
-        words(&self.block)
-    }
-
-    /// The first entry of a group of four column values, and the room each of them has.
-    fn cell(&self, base: usize) -> (u32, u32) {
-        let low = self.alphabet[base];
-        let end = self.alphabet.get(base + 1).copied().unwrap_or(u32::MAX);
-        (low, end.wrapping_sub(low) / 4)
-    }
-
-    /// Step 4. `prefix` is the value with this column and those after it zeroed.
-    fn mask(&self, digit: u16, prefix: u64) -> Option<u32> {
-        let (low, step) = self.cell(usize::from(digit / 4));
-        let mut block = self.block;
-        block[..8].copy_from_slice(&prefix.to_le_bytes());
-        self.cipher.encrypt_block(&mut block);
-        let random = words(&block)[0].checked_rem(step)?;
-        Some(low.wrapping_add(step.wrapping_mul(u32::from(digit % 4))).wrapping_add(random))
-    }
-
-    fn unmask(&self, word: u32) -> Option<u16> {
-        let base = self.alphabet.partition_point(|entry| *entry <= word).checked_sub(1)?;
-        let (low, step) = self.cell(base);
-        let quarter = word.checked_sub(low)?.checked_div(step)?;
-        (quarter <= 3).then_some((4 * base + quarter as usize) as u16)
-    }
-}
-
-/// The running state of step 1.
-struct Drawing {
-    words: [u32; 4],
-    last: u32,
-}
-
-impl Drawing {
-    #[inline(always)]
-    fn start(column: &mut Column) -> Self {
-        let words = column.next();
-        let last = words[0] % 262_143;
-        column.alphabet[0] = last;
-        Self { words, last }
-    }
-
-    /// Draws entry `i`. False if there is no room left for the rest.
-    #[inline(always)]
-    fn entry(&mut self, column: &mut Column, i: usize) -> bool {
-        if i.is_multiple_of(4) {
-            self.words = column.next();
-        }
-        let span = (u32::MAX - self.last) / (ENTRIES - i) as u32;
-        let Some(random) = self.words[i % 4].checked_rem(span) else {
-            return false;
-        };
-        self.last = self.last.wrapping_add(1).wrapping_add(random);
-        column.alphabet[i] = self.last;
-        true
-    }
-}
-
-/// The first draw of all columns in step: within a column every entry waits for the one before, so four
-/// chains of divisions and encryptions at once take hardly longer than one. Says which draws are complete.
-fn draw_together(columns: &mut [Column; COLUMNS]) -> [bool; COLUMNS] {
-    let mut drawings = columns.each_mut().map(Drawing::start);
-    let mut going = [true; COLUMNS];
-    for i in 1..ENTRIES {
-        for ((column, drawing), going) in columns.iter_mut().zip(&mut drawings).zip(&mut going) {
-            // A column that failed must not touch its block again: the next attempt goes on from there.
-            *going = *going && drawing.entry(column, i);
-        }
-    }
-    going
-}
-
-impl Drop for Column {
-    fn drop(&mut self) {
-        self.alphabet.zeroize();
-        self.block.as_mut_slice().zeroize();
-    }
-}
-
-fn words(block: &Block) -> [u32; 4] {
-    let mut words = [0; 4];
-    for (word, bytes) in words.iter_mut().zip(block.as_slice().as_chunks::<4>().0) {
-        *word = u32::from_le_bytes(*bytes);
-    }
-    words
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -292,6 +160,26 @@ mod tests {
                 let (x, y) = (mask.mask(a).unwrap(), mask.mask(b).unwrap());
                 prop_assert_eq!(a.cmp(&b), x.cmp(&y));
                 prop_assert_eq!(mask.unmask(&x), Ok(a));
+                Ok(())
+            })
+            .unwrap();
+    }
+
+    /// Of the drawing together, which all masks come from, against each column alone.
+    #[test]
+    fn alphabets_are_those_of_the_definition() {
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        runner
+            .run(&any::<[[u8; 16]; COLUMNS]>(), |keys| {
+                let mut together = keys.each_ref().map(Column::new);
+                prop_assert!(draw::first_attempts(&keys, &mut together));
+                let mut portable = keys.each_ref().map(Column::new);
+                prop_assert!(draw::portable(&keys, &mut portable));
+                for ((key, a), b) in keys.iter().zip(together).zip(portable) {
+                    let mut alone = Column::new(key);
+                    prop_assert!(alone.make());
+                    prop_assert!(a.is_equal(&alone) && b.is_equal(&alone));
+                }
                 Ok(())
             })
             .unwrap();

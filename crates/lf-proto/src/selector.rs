@@ -4,6 +4,8 @@
 //! records carry; whoever sees one recovers its id and key. A name's scalar is secret and goes through
 //! constant-time code; recovery works on public data.
 
+mod names;
+
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -14,6 +16,7 @@ use crate::base62;
 use crate::curve::secret::SecretP160;
 use crate::curve::{self, PublicPoint, Signed};
 use crate::ordinal::{self, Ordinal, OrdinalError, OrdinalMask};
+pub use names::SelectorNames;
 
 /// Bytes of a claim as JSON has it: r || s || parity.
 pub const CLAIM_BYTES: usize = 41;
@@ -182,15 +185,14 @@ pub struct SelectorName {
 impl SelectorName {
     /// Derives the key pair of a name, of any length.
     pub fn new(name: &[u8]) -> Self {
+        Self::with_hash(name, ordinal::name_hash(name))
+    }
+
+    /// [`new`](Self::new), for a name whose hash is known.
+    fn with_hash(name: &[u8], name_hash: Zeroizing<[u8; 64]>) -> Self {
         let secret = SecretP160::from_seed(name);
         let public = secret.public();
-        Self {
-            id: id(&public),
-            key_hash: public.key_hash(),
-            secret,
-            name_hash: ordinal::name_hash(name),
-            mask: OnceLock::new(),
-        }
+        Self { id: id(&public), key_hash: public.key_hash(), secret, name_hash, mask: OnceLock::new() }
     }
 
     /// The selector id of the name: its compressed key.

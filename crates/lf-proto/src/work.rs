@@ -1,8 +1,8 @@
 //! Proof of work (Wharrgarbl, PROTOCOL.md §8): what it costs, what it scores, verifying it and searching for
 //! it.
 //!
-//! Here are numbers and hashes only. Threads, cancellation and the choice of which record to work for belong
-//! to callers: a [`Search`] is shared by as many workers as the caller runs. `hash` defines the results;
+//! Here are numbers and hashes only. Threads (but for the two that make the table), cancellation and the choice of
+//! which record to work for belong to callers: a [`Search`] is shared by as many workers as the caller runs. `hash` defines the results;
 //! everything fast is checked against it, and a proof leaves the search only after it passed there.
 
 mod batch;
@@ -16,7 +16,7 @@ mod search;
 mod simd;
 mod table;
 
-pub use batch::verify_batch;
+pub use batch::{verify_batch, verify_batch_on};
 pub use hash::{Frankenhash, Outline};
 pub use path::Path;
 pub use proof::{COLLIDER_END, TablePasses, Work, WorkError, verify};

@@ -15,6 +15,7 @@ use lf_proto::record::{Record, RecordType};
 use lf_proto::selector::RecoveredSelector;
 
 use crate::engine::{Change, EngineError, EngineErrorKind};
+use crate::filter::Filter;
 use crate::rows::{
     Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, SelectorRow, Standing, key,
 };
@@ -209,6 +210,7 @@ pub(crate) struct Applier<'a> {
     pub(crate) meta: Meta,
     pub(crate) network: &'a mut Network,
     recent: &'a mut Recent,
+    filter: &'a Filter,
     pub(crate) newly_linked: Vec<NewlyLinked>,
     /// The latest pulses of this batch, by token.
     pulses: HashMap<u64, Pulse>,
@@ -222,15 +224,19 @@ impl<'a> Applier<'a> {
         meta: Meta,
         network: &'a mut Network,
         recent: &'a mut Recent,
+        filter: &'a Filter,
         read_record: ReadRecord<'a>,
     ) -> Self {
         let (newly_linked, pulses, ready) = (Vec::new(), HashMap::new(), VecDeque::new());
-        Applier { txn, meta, network, recent, newly_linked, pulses, ready, read_record }
+        Applier { txn, meta, network, recent, filter, newly_linked, pulses, ready, read_record }
     }
 
     pub(crate) fn standing(&self, hash: &Hash) -> Result<Option<Standing>, IndexError> {
         if let Some(standing) = self.recent.get(hash) {
             return Ok(Some(standing));
+        }
+        if !self.filter.may_have(&hash.0) {
+            return Ok(None);
         }
         Ok(self.txn.get(&key::standing(hash))?.map(|v| Standing::decode(&v)).transpose()?)
     }
@@ -246,6 +252,7 @@ impl<'a> Applier<'a> {
         if !new && self.standing(&row.hash)?.is_some() {
             return Ok(());
         }
+        self.filter.insert(&row.hash.0);
         if !row.selectors.is_empty() {
             self.claim(&row)?;
         }
@@ -281,7 +288,9 @@ impl<'a> Applier<'a> {
     /// NODE.md §3: who is here first keeps a name; rivals that come before either is linked hold it neither.
     fn claim(&mut self, row: &Row) -> Result<(), IndexError> {
         let key = key::claim(&row.id);
-        let claim = match self.txn.get(&key)?.map(|v| Claim::decode(&v)).transpose()? {
+        let known = if self.filter.may_have(&row.id) { self.txn.get(&key)? } else { None };
+        self.filter.insert(&row.id);
+        let claim = match known.map(|v| Claim::decode(&v)).transpose()? {
             None => Claim::Held { owner: row.owner, linked: false },
             Some(Claim::Held { owner, linked: false }) if owner != row.owner => Claim::Contested,
             Some(_) => return Ok(()),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use lf_proto::hash::Hash;
 
+use crate::filter::Filter;
 use crate::storage::{Storage, StorageFile, read_full_at};
 use crate::tips::Tips;
 use crate::view::Graph;
@@ -13,7 +14,7 @@ use crate::weights::Weights;
 
 pub(crate) const FILE: &str = "graph.checkpoint";
 const FILE_NEW: &str = "graph.checkpoint.new";
-const MAGIC: [u8; 8] = *b"LFgraph1";
+const MAGIC: [u8; 8] = *b"LFgraph2";
 /// magic, log id, number of records, hash of the last of them, CRC-32 of the linker counts, CRC-32 of all before.
 const HEADER_BYTES: usize = 8 + 16 + 4 + 32 + 4 + 4;
 const BUFFER_BYTES: usize = 1 << 20;
@@ -21,6 +22,8 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// A checkpoint as read.
 pub(crate) struct Checkpoint {
     pub(crate) graph: Graph,
+    /// Hashes and claimed ids of its records, and perhaps of later ones.
+    pub(crate) filter: Filter,
     /// The hash of the last record in it. An index that numbers records differently has another one there.
     pub(crate) last: Hash,
 }
@@ -34,8 +37,14 @@ pub(crate) fn remove(storage: &dyn Storage) -> io::Result<()> {
     }
 }
 
-/// Writes the graph's checkpoint and makes it durable. `last`: the hash of its last record.
-pub(crate) fn write(storage: &dyn Storage, log_id: &[u8; 16], last: &Hash, graph: &Graph) -> io::Result<()> {
+/// Writes the checkpoint of graph and filter and makes it durable. `last`: the hash of its last record.
+pub(crate) fn write(
+    storage: &dyn Storage,
+    log_id: &[u8; 16],
+    last: &Hash,
+    graph: &Graph,
+    filter: &Filter,
+) -> io::Result<()> {
     match storage.remove(FILE_NEW) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         _ => {}
@@ -52,6 +61,7 @@ pub(crate) fn write(storage: &dyn Storage, log_id: &[u8; 16], last: &Hash, graph
     header.extend_from_slice(&crc32fast::hash(&header).to_be_bytes());
     out.write_all(&header)?;
     out.write_all(linkers)?;
+    filter.write(&mut out)?;
     graph.weights.write_checkpoint(&mut out)?;
     out.flush()?;
     file.sync()?;
@@ -95,11 +105,13 @@ pub(crate) fn read(storage: &dyn Storage, log_id: &[u8; 16]) -> Result<Option<Ch
     if crc32fast::hash(&linkers) != crc {
         return Err("wrong checksum".to_owned());
     }
+    // A key takes more than a byte.
+    let filter = Filter::read(&mut input, length).map_err(|e| e.to_string())?;
     let weights = Weights::read_checkpoint(&mut input).map_err(|e| e.to_string())?;
     if weights.len() != count {
         return Err("its parts do not fit together".to_owned());
     }
-    Ok(Some(Checkpoint { graph: Graph { weights, tips: Tips::restore(linkers) }, last }))
+    Ok(Some(Checkpoint { graph: Graph { weights, tips: Tips::restore(linkers) }, filter, last }))
 }
 
 /// Writes a storage file from its start.

@@ -171,7 +171,7 @@ const JOURNAL_BYTES_MAX: u64 = 128 << 20;
 const MEMTABLE_BYTES_MAX: u64 = 32 << 20;
 /// Tables of the newest level before they are merged into the next: merging is what imports wait for, and each merge
 /// holds readers up for a moment; queries have that many more tables to look into.
-const NEWEST_TABLES_MAX: u8 = 8;
+const NEWEST_TABLES_MAX: u8 = 12;
 
 impl DiskEngine {
     /// Opens or creates the engine's directory.
@@ -189,7 +189,9 @@ impl DiskEngine {
         let database = Database::builder(path)
             .cache_size(CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES_MAX)
-            .worker_threads(2)
+            // Of more than one, fjall's first (3.1.13) does not merge but hands merges on to the others, and as long as they
+            // are busy it gets them back and hands them on again: a core kept busy with nothing for as long as a merge takes.
+            .worker_threads(1)
             .open()?;
         let options = || {
             let strategy = Leveled::default().with_l0_threshold(NEWEST_TABLES_MAX);

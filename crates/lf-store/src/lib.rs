@@ -7,6 +7,7 @@
 mod apply;
 mod checkpoint;
 pub mod engine;
+mod filter;
 pub mod log;
 mod rows;
 pub mod selftest;

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,7 @@ use crate::checkpoint;
 use crate::engine::{
     ClosedEngine, DiskPlace, Engine, EngineError, EngineErrorKind, EnginePlace, MemoryPlace,
 };
+use crate::filter::Filter;
 use crate::log::{DamageKind, Entry, EntryKind, Log, LogError, LogOptions, LogPosition, LogReader};
 use crate::rows::{Claim, LinkedRow, Meta, PendingRow, Row, RowError, key};
 use crate::storage::Storage;
@@ -91,7 +92,10 @@ pub enum StoreError {
     )]
     Stopped(String),
     /// The directory holds another network's records.
-    #[error("this directory holds the records of another network: its genesis record {0} is not here")]
+    #[error(
+        "the records in this home are of another network: genesis record {0} is not among them; put the genesis.lf \
+         back that they began with, or give another home with --path"
+    )]
     OtherNetwork(Hash),
     /// A file operation failed.
     #[error("store: {0}")]
@@ -342,10 +346,12 @@ impl Store {
                 .map_err(|e| StoreError::Io(format!("cannot remove the old checkpoint: {e}")))?;
         }
         meta.log_id = log.log_id();
-        let (graph, checkpointed) = load_graph(options, engine.as_ref(), &meta, report)?;
+        let Loaded { graph, filter, checkpointed } = load_graph(options, engine.as_ref(), &meta, report)?;
         let shared = Arc::new(Shared {
             engine: RwLock::new(Arc::clone(&engine)),
+            horizon: AtomicU32::new(graph.weights.len()),
             graph: RwLock::new(graph),
+            filter,
             log: log.reader(),
             network: RwLock::new(Network::new(&options.genesis)),
             damage_seen: AtomicBool::new(false),
@@ -543,7 +549,8 @@ impl Store {
         if linked != self.meta.linked {
             return Err(StoreError::Io("graph and index differ: no checkpoint is written".to_owned()));
         }
-        checkpoint::write(self.options.storage.as_ref(), &self.meta.log_id, &last, &graph)
+        let (storage, filter) = (self.options.storage.as_ref(), &self.shared.filter);
+        checkpoint::write(storage, &self.meta.log_id, &last, &graph, filter)
             .map_err(|e| StoreError::Io(format!("cannot write the checkpoint: {e}")))?;
         drop(graph);
         self.checkpointed = linked;
@@ -696,7 +703,8 @@ impl Store {
         while !done {
             let txn = Txn::new(engine.snapshot());
             let recent = &mut self.recent;
-            let mut applier = Applier::new(txn, self.meta, &mut network, recent, &read_record);
+            let filter = &shared.filter;
+            let mut applier = Applier::new(txn, self.meta, &mut network, recent, filter, &read_record);
             applier.link_ready()?;
             while !applier.is_large() {
                 match entries.next() {
@@ -722,6 +730,7 @@ impl Store {
             self.meta = meta;
             for (index, new) in (first..).zip(newly_linked) {
                 insert_into_graph(&self.shared.graph, index, &new)?;
+                self.shared.horizon.fetch_max(index + 1, Ordering::Release);
                 linked.insert(new.hash, index);
             }
         }
@@ -794,6 +803,7 @@ impl Store {
         if meta == Meta::default() {
             // Numbered anew, so nothing that has numbers may stay.
             checkpoint::remove(self.options.storage.as_ref()).map_err(|e| StoreError::Io(e.to_string()))?;
+            shared.horizon.store(0, Ordering::Release);
             *shared.graph.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Graph::default();
             self.checkpointed = 0;
         }
@@ -801,7 +811,8 @@ impl Store {
         meta.log_id = self.log.log_id();
         self.meta = meta;
         // The graph may be ahead of the index (the log gives those records the same numbers again) or behind.
-        extend_graph(&self.shared.graph, engine.as_ref(), meta.linked)?;
+        extend_graph(&self.shared.graph, &self.shared.filter, engine.as_ref(), meta.linked)?;
+        self.shared.horizon.fetch_max(meta.linked, Ordering::Release);
         self.engine = engine;
         self.restore_network()?;
         self.catch_up(false, notes, &mut |_, _| {})?;
@@ -981,39 +992,64 @@ pub(crate) fn open_index(place: &dyn EnginePlace) -> Result<(Arc<dyn Engine>, Me
     Ok((engine, meta.unwrap_or_default()))
 }
 
-/// The graph of all records the index has linked: from the checkpoint as far as it goes, then from the index. Also
-/// returns how many records the checkpoint covers.
+/// What is in memory beside the index.
+pub(crate) struct Loaded {
+    /// The graph of all records the index has linked.
+    pub(crate) graph: Graph,
+    /// Hashes of all records the index has, and the ids they claim.
+    filter: Filter,
+    /// How many records the checkpoint covers.
+    checkpointed: u32,
+}
+
+/// Loads the checkpoint as far as it goes, and the rest from the index.
 pub(crate) fn load_graph(
     options: &StoreOptions,
     engine: &dyn Engine,
     meta: &Meta,
     report: &mut OpenReport,
-) -> Result<(Graph, u32), StoreError> {
+) -> Result<Loaded, StoreError> {
     let mut unusable = |problem: &str| {
         report.notes.push(format!("checkpoint is not usable ({problem}): made again"));
-        Graph::default()
+        (Graph::default(), Filter::default())
     };
-    let loaded = match checkpoint::read(options.storage.as_ref(), &meta.log_id) {
-        Ok(None) => Graph::default(),
+    let (graph, filter) = match checkpoint::read(options.storage.as_ref(), &meta.log_id) {
+        Ok(None) => (Graph::default(), Filter::default()),
         Ok(Some(c)) if c.graph.weights.len() > meta.linked => unusable("it is newer than the index"),
         Ok(Some(c)) => {
             let last = c.graph.weights.len().checked_sub(1).map(key::linked);
             let row = last.map(|key| engine.snapshot().get(&key)).transpose()?.flatten();
             match row.map(|row| LinkedRow::decode(&row)).transpose()? {
-                Some(linked) if linked.row.hash == c.last => c.graph,
+                Some(linked) if linked.row.hash == c.last => (c.graph, c.filter),
                 _ => unusable("it does not belong to this index"),
             }
         }
         Err(problem) => unusable(&problem),
     };
-    let checkpointed = loaded.weights.len();
-    let graph = RwLock::new(loaded);
-    extend_graph(&graph, engine, meta.linked)?;
-    Ok((graph.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner), checkpointed))
+    let checkpointed = graph.weights.len();
+    let graph = RwLock::new(graph);
+    extend_graph(&graph, &filter, engine, meta.linked)?;
+    for pair in engine.snapshot().range(b"p", &crate::txn::prefix_last(b"p")) {
+        note_stored(&filter, &PendingRow::decode(&pair?.1)?.row);
+    }
+    let graph = graph.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    Ok(Loaded { graph, filter, checkpointed })
+}
+
+fn note_stored(filter: &Filter, row: &Row) {
+    filter.insert(&row.hash.0);
+    if !row.selectors.is_empty() {
+        filter.insert(&row.id);
+    }
 }
 
 /// Adds the records that the index has linked, below `linked`, and the graph does not have yet.
-fn extend_graph(graph: &RwLock<Graph>, engine: &dyn Engine, linked: u32) -> Result<(), StoreError> {
+fn extend_graph(
+    graph: &RwLock<Graph>,
+    filter: &Filter,
+    engine: &dyn Engine,
+    linked: u32,
+) -> Result<(), StoreError> {
     let first = read(graph).weights.len();
     if first < linked {
         let snapshot = engine.snapshot();
@@ -1023,6 +1059,7 @@ fn extend_graph(graph: &RwLock<Graph>, engine: &dyn Engine, linked: u32) -> Resu
                 return Err(RowError('r').into());
             }
             let LinkedRow { row, links } = LinkedRow::decode(&value)?;
+            note_stored(filter, &row);
             let good = row.selectors.is_empty()
                 || match snapshot.get(&key::claim(&row.id))?.map(|v| Claim::decode(&v)).transpose()? {
                     Some(Claim::Held { owner, .. }) => owner == row.owner,

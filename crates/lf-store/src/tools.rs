@@ -200,7 +200,7 @@ fn compare(
     let compared = Store::open(again).and_then(|(store, _)| {
         report.index_differences = differences(engine, store.engine.as_ref())?;
         let mut opened = OpenReport::default();
-        let (graph, _) = load_graph(options, engine, &meta, &mut opened)?;
+        let graph = load_graph(options, engine, &meta, &mut opened)?.graph;
         report.notes.append(&mut opened.notes);
         let made = read(&store.shared.graph);
         report.weight_differences = (0..meta.linked.max(made.weights.len()))

@@ -1,6 +1,6 @@
 //! Reading the store: consistent views that wait for no writer.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use lf_proto::genesis::GenesisParameters;
@@ -12,6 +12,7 @@ use lf_proto::selector::SelectorKey;
 
 use crate::apply::{IndexError, Network, Stored};
 use crate::engine::{Engine, Snapshot};
+use crate::filter::Filter;
 use crate::log::{LogPosition, LogReader};
 use crate::rows::{
     Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, Standing, index_of, key, token_of,
@@ -38,6 +39,10 @@ pub(crate) struct Graph {
 pub(crate) struct Shared {
     pub(crate) engine: RwLock<Arc<dyn Engine>>,
     pub(crate) graph: RwLock<Graph>,
+    /// How many records the graph has, for those who need nothing else of it: a view must not wait for the writer.
+    pub(crate) horizon: AtomicU32,
+    /// Hashes of all stored records, and the ids they claim.
+    pub(crate) filter: Filter,
     pub(crate) log: LogReader,
     pub(crate) network: RwLock<Network>,
     /// A reader found the index damaged: the writer makes it again.
@@ -70,7 +75,7 @@ impl StoreReader {
     /// A consistent view of what is stored now.
     pub fn view(&self) -> View {
         // The horizon first: rows that the snapshot has beyond it do not have their weights yet.
-        let horizon = read(&self.shared.graph).weights.len();
+        let horizon = self.shared.horizon.load(Ordering::Acquire);
         let snapshot = read(&self.shared.engine).snapshot();
         View::new(snapshot, Arc::clone(&self.shared), horizon)
     }
@@ -172,6 +177,9 @@ impl View {
     /// # Errors
     /// The index failed.
     pub fn standing(&self, hash: &Hash) -> Result<Option<Stored>, IndexError> {
+        if !self.shared.filter.may_have(&hash.0) {
+            return Ok(None);
+        }
         let standing = self.decoded(&key::standing(hash), Standing::decode)?;
         Ok(standing.map(|s| match s {
             Standing::Linked { index, .. } if index < self.horizon => Stored::Linked(index),

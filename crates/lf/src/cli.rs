@@ -63,6 +63,7 @@ pub(crate) enum Command {
     Peers(commands::peers::Peers),
     Db(commands::db::Db),
     Makegenesis(commands::makegenesis::MakeGenesis),
+    Genesis(commands::genesis::GenesisArgs),
     Verify(commands::verify::Verify),
     Demo(commands::demo::Demo),
     Selftest(commands::selftest::SelfTest),

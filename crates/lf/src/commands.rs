@@ -1,9 +1,11 @@
 //! The commands, one module each, and the way to them.
 
+pub(crate) mod bootstrap;
 pub(crate) mod completions;
 pub(crate) mod db;
 pub(crate) mod demo;
 pub(crate) mod export;
+pub(crate) mod genesis;
 pub(crate) mod get;
 pub(crate) mod import;
 pub(crate) mod makegenesis;
@@ -48,6 +50,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Peers(args)) => peers::run(&context, args).map(done),
         Some(Command::Db(args)) => db::run(&context, &args).map(done),
         Some(Command::Makegenesis(args)) => makegenesis::run(&args).map(done),
+        Some(Command::Genesis(args)) => genesis::run(&context, &args).map(done),
         Some(Command::Verify(args)) => verify::run(&context, &args).map(done),
         Some(Command::Demo(args)) => demo::run(&args).map(done),
         Some(Command::Selftest(args)) => selftest::run(&context, &args).map(done),

@@ -80,11 +80,6 @@ impl From<io::Error> for Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        if let ClientError::Sink { source, .. } = &error
-            && source.kind() == io::ErrorKind::BrokenPipe
-        {
-            return Failure::BrokenPipe;
-        }
         Failure::Error { message: error.to_string(), hint: error.hint() }
     }
 }

@@ -1,6 +1,7 @@
 //! Asking the user, or whatever stands in for one on stdin.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use zeroize::Zeroizing;
 
@@ -9,8 +10,13 @@ use crate::failure::{Failure, Result};
 /// Longer answers are refused.
 const ANSWER_BYTES_MAX: u64 = 1 << 16;
 
-/// Asks for a line; an empty one means the default.
+/// Asks for a line; an empty one means the default, and so does the end of input.
 pub(crate) fn ask(question: &str, default: &str) -> Result<String> {
+    Ok(answer(question, default)?.unwrap_or_else(|| default.to_owned()))
+}
+
+/// As [`ask`]; none at the end of input.
+fn answer(question: &str, default: &str) -> Result<Option<String>> {
     {
         let mut err = io::stderr().lock();
         let shown = if default.is_empty() { String::new() } else { format!(" [{default}]") };
@@ -18,7 +24,7 @@ pub(crate) fn ask(question: &str, default: &str) -> Result<String> {
         let _ = err.flush();
     }
     let mut line = String::new();
-    io::stdin()
+    let count = io::stdin()
         .lock()
         .take(ANSWER_BYTES_MAX)
         .read_line(&mut line)
@@ -27,7 +33,16 @@ pub(crate) fn ask(question: &str, default: &str) -> Result<String> {
         let _ = writeln!(io::stderr().lock());
     }
     let answer = line.trim();
-    Ok(if answer.is_empty() { default.to_owned() } else { answer.to_owned() })
+    let answer = if answer.is_empty() { default } else { answer };
+    Ok((count > 0).then(|| answer.to_owned()))
+}
+
+/// Asks for a yes; anything else is a no. Where nobody can be asked, it was said with the command.
+pub(crate) fn confirm(question: &str) -> Result<bool> {
+    if !io::stdin().is_terminal() {
+        return Ok(true);
+    }
+    Ok(ask(&format!("{question} [y/N]"), "")?.to_lowercase().starts_with('y'))
 }
 
 /// Asks until the answer is good. Gives up at the end of input.
@@ -38,12 +53,32 @@ pub(crate) fn ask_until<T>(
 ) -> Result<T> {
     const TRIES_MAX: usize = 20;
     for _ in 0..TRIES_MAX {
-        match parse(&ask(question, default)?) {
+        let answer = answer(question, default)?;
+        let ended = answer.is_none();
+        match parse(answer.as_deref().unwrap_or(default)) {
             Ok(answer) => return Ok(answer),
+            Err(_) if ended => break,
             Err(problem) => crate::ui::note(&format!("  {problem}")),
         }
     }
     Err(Failure::new(format!("no usable answer to {question:?}")))
+}
+
+/// From now on Ctrl-C raises this flag instead of ending the process; a second one ends it.
+pub(crate) fn on_interrupt() -> Result<&'static AtomicBool> {
+    static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+    const EXIT_CODE: i32 = 130;
+    let failed = |e: io::Error| Failure::new(format!("cannot wait for Ctrl-C: {e}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let wait = move || {
+        if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+            INTERRUPTED.store(true, Relaxed);
+            let _ = runtime.block_on(tokio::signal::ctrl_c());
+            std::process::exit(EXIT_CODE);
+        }
+    };
+    std::thread::Builder::new().name("lf-interrupt".to_owned()).spawn(wait).map_err(failed)?;
+    Ok(&INTERRUPTED)
 }
 
 /// A passphrase: from the environment, typed without echo, or a line of stdin. White space around it does not count.

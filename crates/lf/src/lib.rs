@@ -10,6 +10,7 @@ mod commands;
 mod context;
 mod failure;
 mod interact;
+mod parameters;
 mod speed;
 mod times;
 mod ui;

@@ -33,7 +33,16 @@ fn every_fingerprint_is_what_openssl_prints() {
     let base = tempfile::tempdir().unwrap().keep();
     let home = support::Home::new();
     let output = base.join("localtest");
-    home.lf(["makegenesis", "--name", "ca-bundle", "--output", output.to_str().unwrap()]).good();
+    home.lf([
+        "makegenesis",
+        "--name",
+        "ca-bundle",
+        "--work-factor",
+        "1",
+        "--output",
+        output.to_str().unwrap(),
+    ])
+    .good();
     let node = Node::start_in(base, &[]);
     let imported = node.home.lf_with_input(["import", "-"], &lines.stdout).good();
     assert!(imported.contains(&format!("{} new", entries.len())), "{imported}");

@@ -80,41 +80,6 @@ fn a_second_node_does_not_share_the_home() {
 }
 
 #[test]
-fn bootstrapping_from_another_node() {
-    let node = Node::start();
-    for i in 0..5 {
-        node.lf(["set", &format!("list#{i}"), &format!("value {i}")]).good();
-    }
-    let home = Home::new();
-    let fetched = home.lf(["node-bootstrap", &node.url]);
-    assert!(fetched.stderr.contains("bootstrap.lf") || fetched.stderr.contains("fetched"), "{fetched:?}");
-    fetched.good();
-    assert!(home.lf(["node-bootstrap", &node.url]).error().contains("has its records already"));
-    let verified = home.run("verify --nowork bootstrap.lf").good();
-    assert!(verified.contains("problems   none") && verified.contains("Sol"), "{verified}");
-    assert!(home.lf(["node", "bootstrap", "http://127.0.0.1:1"]).error().contains("exists"));
-    assert!(Home::new().lf(["node", "bootstrap", "http://127.0.0.1:1"]).error().contains("cannot reach"));
-
-    // A node that starts from these files answers the same.
-    let base = tempfile::tempdir().unwrap().keep();
-    std::fs::create_dir_all(base.join("localtest")).unwrap();
-    for file in ["genesis.lf", "bootstrap.lf"] {
-        std::fs::copy(home.path().join(file), base.join("localtest").join(file)).unwrap();
-    }
-    let second = Node::start_in(base, &[]);
-    let wanted = node.run("get list#").good();
-    let mut answer = String::new();
-    for _ in 0..100 {
-        answer = second.run("get list#").good();
-        if answer == wanted {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
-    assert_eq!(answer, wanted);
-}
-
-#[test]
 fn wrong_arguments() {
     let home = Home::new();
     for line in [

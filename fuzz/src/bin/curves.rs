@@ -1,8 +1,12 @@
-//! Key recovery in lanes against the scalar code that defines it: batches of random and of crafted signatures.
+//! Key recovery in lanes against the scalar code that defines it, and Ed25519 in lanes against the library: batches of
+//! random and of crafted signatures.
 #![no_main]
 
-use lf_proto::curve::Signed;
+use std::sync::LazyLock;
+
 use lf_proto::curve::ways::Way;
+use lf_proto::curve::{Signed, ed25519};
+use lf_proto::owner::{OwnerSecret, OwnerType};
 
 /// x of 1·G to 3·G of each curve: as r, s and digest they make the additions on the way meet equal, opposite and
 /// infinite points.
@@ -36,9 +40,88 @@ fn number(curve: usize, choice: u8, bytes: &[u8]) -> Vec<u8> {
     number
 }
 
+/// Encodings of points of order 1, 2, 4 and 8, of y that is not reduced, and of the generator; each is also taken with
+/// the other sign.
+const ENCODINGS: [&str; 10] = [
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "f5ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "5866666666666666666666666666666666666666666666666666666666666666",
+];
+/// L, and small numbers.
+const SCALARS: [&str; 4] = [
+    "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010",
+    "ecd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010",
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0100000000000000000000000000000000000000000000000000000000000000",
+];
+
+fn from_hex(hex: &str) -> [u8; 32] {
+    std::array::from_fn(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap())
+}
+
+/// Some owners, and what they signed.
+static GOOD: LazyLock<Vec<([u8; 32], [u8; 48], Vec<u8>)>> = LazyLock::new(|| {
+    let good = |i: u8| {
+        let owner = OwnerSecret::from_seed(OwnerType::Ed25519, &[i]);
+        (owner.public().as_bytes().try_into().unwrap(), [i; 48], owner.sign(&[i; 48]))
+    };
+    (0..8).map(good).collect()
+});
+
+/// Each signature: what its parts are, then a byte that changes them.
+fn verify_ed25519(mut rest: &[u8]) {
+    let mut signatures = Vec::new();
+    while signatures.len() < 9 {
+        let Some(([of, key, r, s, at, change], bytes)) = rest.split_first_chunk::<6>() else { break };
+        let (mut public, mut message, mut signature) = GOOD[usize::from(of % 8)].clone();
+        let encoding = |choice: u8| {
+            let mut encoding = from_hex(ENCODINGS[usize::from(choice) / 2 % ENCODINGS.len()]);
+            encoding[31] ^= choice << 7;
+            encoding
+        };
+        if *key < 128 {
+            public = encoding(*key);
+        }
+        if *r < 128 {
+            signature[..32].copy_from_slice(&encoding(*r));
+        }
+        if *s < 128 {
+            signature[32..].copy_from_slice(&from_hex(SCALARS[usize::from(s % 4)]));
+        }
+        match at {
+            0..32 => public[usize::from(*at)] ^= change,
+            32..96 => signature[usize::from(at - 32)] ^= change,
+            96..144 => message[usize::from(at - 96)] ^= change,
+            144 => signature.truncate((*change).into()),
+            _ => {}
+        }
+        signatures.push((public, message, signature));
+        rest = bytes;
+    }
+    let signed: Vec<_> = signatures
+        .iter()
+        .map(|(key, message, signature)| ed25519::Signed { key, message, signature })
+        .collect();
+    for way in [Way::PortableLanes, Way::Avx512Lanes] {
+        if way.is_available() {
+            assert_eq!(way.ed25519(&signed), Way::Scalar.ed25519(&signed));
+        }
+    }
+}
+
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((curve, mut rest)) = data.split_first() else { return };
-    let curve = usize::from(*curve) % 3;
+    let curve = usize::from(*curve) % 4;
+    if curve == 3 {
+        return verify_ed25519(rest);
+    }
     let width = XS[curve][0].len() / 2;
     // Each signature: what its numbers are, then their bytes. At most one group and a single one.
     let mut signatures = Vec::new();

@@ -61,7 +61,9 @@ pub enum Refusal {
         required: u32,
     },
     /// The work would take seconds to verify, and too many such records wait: not the sender's fault.
-    #[error("record has work that takes seconds to verify, and too many such wait; it needs difficulty {required}")]
+    #[error(
+        "record has work that takes seconds to verify, and too many such wait; it needs difficulty {required}"
+    )]
     WorkUndecided {
         /// The difficulty it needs.
         required: u32,

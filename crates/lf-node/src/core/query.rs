@@ -8,7 +8,7 @@ use lf_proto::blob::Blob;
 use lf_proto::masking;
 use lf_proto::ordinal::{Ordinal, OrdinalError};
 use lf_proto::owner::OwnerPublic;
-use lf_proto::selector::{SelectorKey, SelectorName};
+use lf_proto::selector::{SelectorKey, SelectorNames};
 use lf_store::{IndexError, REPUTATION_GOOD, Row, View};
 
 use super::{Certified, Rules};
@@ -118,7 +118,7 @@ impl Plan {
     ///
     /// # Errors
     /// What is wrong with the query.
-    pub fn new(query: &Query) -> Result<Self, QueryError> {
+    pub fn new(query: &Query, names: &SelectorNames) -> Result<Self, QueryError> {
         if query.ranges.is_empty() {
             return Err(QueryError::NoRanges);
         }
@@ -146,7 +146,7 @@ impl Plan {
             .ranges
             .iter()
             .enumerate()
-            .map(|(index, range)| key_range(index, range))
+            .map(|(index, range)| key_range(index, range, names))
             .collect::<Result<_, _>>()?;
         let first = &query.ranges[0];
         let masking_key = if !query.masking_key.is_empty() {
@@ -201,7 +201,7 @@ impl Plan {
     }
 }
 
-fn key_range(index: usize, range: &QueryRange) -> Result<KeyRange, QueryError> {
+fn key_range(index: usize, range: &QueryRange, names: &SelectorNames) -> Result<KeyRange, QueryError> {
     let bad = |problem| QueryError::Range { index, problem };
     if !range.key_range.is_empty() {
         let key = |blob: &Blob| {
@@ -224,7 +224,7 @@ fn key_range(index: usize, range: &QueryRange) -> Result<KeyRange, QueryError> {
         [_, _] => return Err(bad("Range begins after its end")),
         _ => return Err(bad("Range has more than two values")),
     };
-    let name = SelectorName::new(&range.name.0);
+    let name = names.get(&range.name.0);
     let key = |ordinal| name.key(ordinal).map_err(|source| QueryError::Ordinal { index, source });
     Ok(KeyRange { first: key(from)?, last: key(to)? })
 }

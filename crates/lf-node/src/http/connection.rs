@@ -1,22 +1,24 @@
 //! Accepting connections and serving each: HTTP/1.1, bounded head, bounded time, orderly end.
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tower_service::Service;
 use tracing::{debug, warn};
 
 use super::timed::Timed;
-use super::{Context, reply, router};
+use super::tls::Acceptor;
+use super::{Client, Context, network_of, reply, router};
 
 /// Headers a request can have.
 const HEADERS_MAX: usize = 64;
@@ -24,11 +26,13 @@ const HEADERS_MAX: usize = 64;
 const LINGER_BYTES_MAX: usize = 512 << 10;
 const LINGER_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// Accepts until the server stops, then waits for what is under way.
-pub(super) async fn accept(context: Arc<Context>, listener: TcpListener) {
+/// Accepts until the server stops, then waits for what is under way. Every listening socket has its own bounds, so that
+/// a crowd at the public one leaves the local one free.
+pub(super) async fn accept(context: Arc<Context>, listener: TcpListener, acceptor: Option<Acceptor>) {
     let mut stopping = context.stopping.clone();
     let router = router(&context);
     let mut connections = JoinSet::new();
+    let crowds = Arc::new(Crowds::default());
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -36,13 +40,27 @@ pub(super) async fn accept(context: Arc<Context>, listener: TcpListener) {
         };
         while connections.try_join_next().is_some() {}
         match accepted {
-            Ok((stream, peer)) if connections.len() < context.limits.connections_max => {
-                connections.spawn(serve(context.clone(), router.clone(), stream, peer));
-            }
             Ok((stream, peer)) => {
+                // A socket for both kinds of addresses shows IPv4 ones mapped.
+                let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+                let place = (connections.len() < context.limits.connections_max)
+                    .then(|| crowds.enter(peer.ip(), context.limits.connections_per_network_max));
+                if let Some(Some(place)) = place {
+                    connections.spawn(serve(
+                        context.clone(),
+                        router.clone(),
+                        acceptor.clone(),
+                        stream,
+                        peer,
+                        place,
+                    ));
+                    continue;
+                }
                 debug!(%peer, "too many connections");
-                // Whatever fits the socket's buffer at once; nobody waits for a client we have no room for.
-                let _ = stream.try_write(&reply::bare(503, "too many connections: try again later"));
+                if acceptor.is_none() {
+                    // Whatever fits the socket's buffer at once; nobody waits for a client we have no room for.
+                    let _ = stream.try_write(&reply::bare(503, "too many connections: try again later"));
+                }
             }
             Err(error) => {
                 // Out of file descriptors, most likely: accepting at once again would only burn time.
@@ -67,12 +85,78 @@ impl Drop for Counted {
     }
 }
 
+/// How many connections each network has.
+#[derive(Debug, Default)]
+struct Crowds(Mutex<HashMap<IpAddr, usize>>);
+
+/// One of a network's connections, while it lasts. None for this machine, whose connections are not counted.
+struct Place(Option<(Arc<Crowds>, IpAddr)>);
+
+impl Crowds {
+    /// A place, if this client's network has fewer than `max` already.
+    fn enter(self: &Arc<Self>, peer: IpAddr, max: usize) -> Option<Place> {
+        if peer.is_loopback() {
+            return Some(Place(None));
+        }
+        let network = network_of(peer);
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.get(&network).copied().unwrap_or_default();
+        if count >= max {
+            return None;
+        }
+        counts.insert(network, count + 1);
+        Some(Place(Some((self.clone(), network))))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Some((crowds, network)) = self.0.take() else { return };
+        let mut counts = crowds.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match counts.get_mut(&network) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(counts.remove(&network)),
+        }
+    }
+}
+
 /// Serves one connection to its end.
-async fn serve(context: Arc<Context>, router: Router, stream: TcpStream, peer: SocketAddr) {
+async fn serve(
+    context: Arc<Context>,
+    router: Router,
+    acceptor: Option<Acceptor>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    _place: Place,
+) {
     context.connections.fetch_add(1, Ordering::Relaxed);
     let _counted = Counted(context.clone());
     let _ = stream.set_nodelay(true);
-    let io = TokioIo::new(Timed::new(stream, context.limits.stall_time_max));
+    // Below TLS, so that what a slow client does take counts byte by byte.
+    let stream = Timed::new(stream, context.limits.stall_time_max);
+    let client = Client { address: peer, tls: acceptor.is_some() };
+    let Some(acceptor) = acceptor else { return serve_http(context, router, stream, client).await };
+    let mut stopping = context.stopping.clone();
+    let handshake = tokio::time::timeout(context.limits.handshake_time_max, acceptor.accept(stream));
+    let shaken = tokio::select! {
+        shaken = handshake => shaken,
+        _ = stopping.wait_for(|stop| *stop) => return,
+    };
+    match shaken {
+        Ok(Ok(Some(stream))) => serve_http(context, router, stream, client).await,
+        Ok(Ok(None)) => debug!(%peer, "ACME challenge seen"),
+        Ok(Err(error)) => debug!(%peer, %error, "TLS handshake failed"),
+        Err(_) => debug!(%peer, "TLS handshake not done in time"),
+    }
+}
+
+/// Serves HTTP on a connection, encrypted or not, to its end.
+async fn serve_http<S>(context: Arc<Context>, router: Router, stream: S, client: Client)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let peer = client.address;
+    let io = TokioIo::new(stream);
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -81,7 +165,7 @@ async fn serve(context: Arc<Context>, router: Router, stream: TcpStream, peer: S
         .max_headers(HEADERS_MAX)
         .title_case_headers(true);
     let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(client);
         router.clone().call(request.map(Body::new))
     });
     let mut connection = builder.serve_connection(io, service);
@@ -113,7 +197,7 @@ async fn serve(context: Arc<Context>, router: Router, stream: TcpStream, peer: S
 
 /// Takes what the client was still sending. Closing over unread bytes would reset the connection, and the client might
 /// never see the answer that says why.
-async fn linger(mut stream: Timed) {
+async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let mut discarded = [0; 4 << 10];
     let mut left = LINGER_BYTES_MAX;
     if stream.shutdown().await.is_err() {
@@ -124,5 +208,32 @@ async fn linger(mut stream: Timed) {
             Ok(0) | Err(_) => return,
             Ok(count) => left = left.saturating_sub(count),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_network_has_so_many_places() {
+        let crowds = Arc::new(Crowds::default());
+        let enter = |ip: &str| crowds.enter(ip.parse().unwrap(), 2);
+        let first = enter("192.0.2.1").unwrap();
+        let _second = enter("::ffff:192.0.2.1").unwrap();
+        assert!(enter("192.0.2.1").is_none());
+        let _other = enter("192.0.2.2").unwrap();
+        drop(first);
+        let _third = enter("192.0.2.1").unwrap();
+        assert!(enter("192.0.2.1").is_none());
+        let six = [enter("2001:db8::1").unwrap(), enter("2001:db8::2").unwrap()];
+        assert!(enter("2001:db8::3").is_none());
+        assert!(enter("2001:db8:0:1::3").is_some());
+        drop(six);
+        let local: Vec<_> = (0..10).map(|_| enter("127.0.0.1")).collect();
+        assert!(local.iter().all(Option::is_some));
+        // What is gone takes no memory.
+        assert_eq!(crowds.0.lock().unwrap().len(), 2);
     }
 }

@@ -1,7 +1,7 @@
 //! What happens around a handler: method, trust, body within bounds, a place among those at work, a thread that may
 //! block, the answer's headers, and the count of it all.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::endpoints::{Endpoint, Lane};
 use super::reply::{self, DumpChunks, Reply};
-use super::{Context, trust};
+use super::{Client, Context, trust};
 use crate::Failure;
 
 /// The most of a path that an error message repeats.
@@ -121,8 +121,8 @@ async fn answer(
         return Err(fail(405, &format!("{} not supported for this path", parts.method)));
     };
     if endpoint.trusted {
-        let peer = parts.extensions.get::<SocketAddr>();
-        if !peer.is_some_and(|peer| trust::is_trusted(&parts, *peer, &context.token)) {
+        let client = parts.extensions.get::<Client>();
+        if !client.is_some_and(|client| trust::is_trusted(&parts, *client, &context.token)) {
             return Err(fail(
                 403,
                 "only trusted clients can do this: ones on this machine, or with its authtoken.secret",
@@ -140,7 +140,7 @@ async fn answer(
         path: path.to_owned(),
         param,
         query: parts.uri.query().unwrap_or_default().to_owned(),
-        peer: parts.extensions.get::<SocketAddr>().map(SocketAddr::ip),
+        peer: parts.extensions.get::<Client>().map(|client| client.address.ip()),
         last_event_id: parts.headers.get("last-event-id").and_then(|v| v.to_str().ok()).map(str::to_owned),
         body,
         cancel: cancel.clone(),

@@ -77,6 +77,8 @@ pub(super) struct Parameter {
     pub(super) name: &'static str,
     /// `path`, `query` or `header`.
     pub(super) place: &'static str,
+    /// Whether it must be there; one that stands for a body, where there is none.
+    pub(super) required: bool,
     pub(super) about: &'static str,
 }
 
@@ -101,20 +103,41 @@ pub(super) struct Endpoint {
 const COUNT: Parameter = Parameter {
     name: "count",
     place: "query",
+    required: false,
     about: "how many: by default what the network asks of a record, at most 15",
 };
-const HASH: Parameter = Parameter { name: "hash", place: "path", about: "the record's hash: = and base62" };
-const OWNER: Parameter = Parameter { name: "owner", place: "path", about: "the owner: @ and base62" };
-const WATCHED: Parameter =
-    Parameter { name: "q", place: "query", about: "for GET: the Query as JSON, percent-encoded" };
+const HASH: Parameter =
+    Parameter { name: "hash", place: "path", required: true, about: "the record's hash: = and base62" };
+const OWNER: Parameter =
+    Parameter { name: "owner", place: "path", required: true, about: "the owner: @ and base62" };
+const WATCHED: Parameter = Parameter {
+    name: "q",
+    place: "query",
+    required: true,
+    about: "for GET: the Query as JSON, percent-encoded",
+};
 const FROM: Parameter = Parameter {
     name: "from",
     place: "query",
+    required: false,
     about: "the index to begin with; by default only records that become linked from now on",
+};
+const DUMP_FROM: Parameter = Parameter {
+    name: "from",
+    place: "query",
+    required: true,
+    about: "the index to go on with: how many records have come",
+};
+const DUMP_AFTER: Parameter = Parameter {
+    name: "after",
+    place: "query",
+    required: true,
+    about: "the hash of the last record that has come",
 };
 const LAST_EVENT: Parameter = Parameter {
     name: "Last-Event-ID",
     place: "header",
+    required: false,
     about: "the index of the last record seen; sent by clients that come again",
 };
 
@@ -247,6 +270,21 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         handler: handlers::dump,
         lane: Lane::Dump,
         about: "All linked records, concatenated, links before linkers: a bootstrap file.",
+        ..READ
+    },
+    Endpoint {
+        path: "/v1/genesis",
+        handler: handlers::genesis,
+        about: "The network's genesis.lf: what a node needs in its home to join.",
+        ..READ
+    },
+    Endpoint {
+        path: "/v1/records",
+        handler: handlers::records,
+        lane: Lane::Dump,
+        about: "What is left of /dumprecords for who was cut off. 404 if the record before is another here: begin again.",
+        parameters: &[DUMP_FROM, DUMP_AFTER],
+        errors: &[400, 404],
         ..READ
     },
     Endpoint {

@@ -2,7 +2,6 @@
 
 pub(super) mod peers;
 
-use std::net::IpAddr;
 use std::sync::PoisonError;
 use std::time::Instant;
 
@@ -14,9 +13,9 @@ use lf_proto::pulse::{PULSE_MINUTES_MAX, Pulse};
 use lf_proto::record::{LINKS_MAX, Record};
 use serde::de::DeserializeOwned;
 
-use super::Context;
 use super::dispatch::{Call, no_such};
 use super::reply::Reply;
+use super::{Context, network_of};
 use crate::{Failure, metrics};
 
 /// What checking one pulse may cost, in hash steps: the longest chain there is and some reading, about 8 ms.
@@ -65,14 +64,6 @@ pub(super) fn pulse(context: &Context, call: &Call) -> Result<Reply, Failure> {
     Reply::json(&made)
 }
 
-/// Who shares an allowance: an address, or the 2⁶⁴ of IPv6 that anybody has.
-fn network_of(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
-        v4 => v4,
-    }
-}
-
 pub(super) fn make_record(context: &Context, call: &Call) -> Result<Reply, Failure> {
     let request: MakeRecord = parse(body(call))?;
     Reply::json(&context.node.make_record(&request, &call.cancel)?)
@@ -116,6 +107,10 @@ pub(super) fn status(context: &Context, _: &Call) -> Result<Reply, Failure> {
     let mut status = context.node.status()?;
     status.identity = context.identity.clone();
     peers::complete(&mut status, context);
+    if let Some(certificates) = &context.certificates {
+        status.https_until = certificates.not_after();
+        status.https_problem = certificates.problem();
+    }
     Reply::json(&status)
 }
 
@@ -134,9 +129,28 @@ pub(super) fn dump(context: &Context, _: &Call) -> Result<Reply, Failure> {
     Ok(Reply::Dump(context.node.dump()))
 }
 
+pub(super) fn genesis(context: &Context, _: &Call) -> Result<Reply, Failure> {
+    Ok(Reply::octets(context.node.genesis().to_bytes()))
+}
+
+pub(super) fn records(context: &Context, call: &Call) -> Result<Reply, Failure> {
+    let wrong = |name: &str| {
+        Failure::bad_request(
+            "ErrInvalidParameter",
+            format!("no usable {name}: an index and a hash are needed"),
+        )
+    };
+    let from = parameter(&call.query, "from").and_then(|text| text.parse().ok());
+    let from: u32 = from.ok_or_else(|| wrong("from"))?;
+    let after = parameter(&call.query, "after").and_then(|text| text.parse().ok());
+    let after: Hash = after.ok_or_else(|| wrong("after"))?;
+    Ok(Reply::Dump(context.node.dump_from(from, &after)?))
+}
+
 pub(super) fn metrics(context: &Context, _: &Call) -> Result<Reply, Failure> {
     let gauges = metrics::Gauges {
         connections: context.connections.load(std::sync::atomic::Ordering::Relaxed),
+        certificate_until: context.certificates.as_ref().and_then(|certificates| certificates.not_after()),
         watchers: context.limits.watchers_max.saturating_sub(context.watchers.available_permits()),
     };
     let text = metrics::exposition(&context.node, context.p2p.as_ref(), &context.metrics, &gauges)?;

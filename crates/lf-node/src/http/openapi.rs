@@ -80,8 +80,7 @@ fn operation(endpoint: &Endpoint, verb: &str, with_body: bool) -> Value {
         .iter()
         .filter(|p| !(with_body && p.name == "q"))
         .map(|p| {
-            let required = p.place == "path" || (p.name == "q" && !with_body);
-            json!({ "name": p.name, "in": p.place, "required": required, "description": p.about,
+            json!({ "name": p.name, "in": p.place, "required": p.required, "description": p.about,
                     "schema": { "type": "string" } })
         })
         .collect();

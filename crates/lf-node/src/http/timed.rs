@@ -1,4 +1,4 @@
-//! A socket whose other end must keep taking what we write: one that stalls for too long is an error. Without this, a
+//! A stream whose other end must keep taking what we write: one that stalls for too long is an error. Without this, a
 //! client that never reads would hold its connection, and what is buffered for it, for ever.
 
 use std::future::Future;
@@ -8,18 +8,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-/// A TCP stream with a time limit on writes that make no progress.
-pub(super) struct Timed {
-    stream: TcpStream,
+/// A stream with a time limit on writes that make no progress.
+pub(super) struct Timed<S> {
+    stream: S,
     stall_time_max: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl Timed {
-    pub(super) fn new(stream: TcpStream, stall_time_max: Duration) -> Self {
+impl<S> Timed<S> {
+    pub(super) fn new(stream: S, stall_time_max: Duration) -> Self {
         Timed { stream, stall_time_max, stalled: None }
     }
 
@@ -36,7 +35,7 @@ impl Timed {
     }
 }
 
-impl AsyncRead for Timed {
+impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -46,7 +45,7 @@ impl AsyncRead for Timed {
     }
 }
 
-impl AsyncWrite for Timed {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.judge(cx, poll)

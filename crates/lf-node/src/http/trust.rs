@@ -2,15 +2,18 @@
 //!
 //! A web page must not drive a local node, so what a browser sends on a page's behalf is not trusted for coming from
 //! this machine: it names its `Origin`, or (after DNS rebinding) a `Host` that is not loopback. Nor is what a proxy on
-//! this machine passes on, where it says so.
+//! this machine passes on, where it says so. What comes over TLS was sent to the public, perhaps through a proxy that
+//! says nothing: the token alone is trusted there.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
+
+use super::Client;
 
 /// The secret of `authtoken.secret`.
 #[derive(Clone)]
@@ -35,14 +38,15 @@ impl std::fmt::Debug for AuthToken {
 }
 
 /// Whether a request may make the node work and sign.
-pub(super) fn is_trusted(parts: &Parts, peer: SocketAddr, token: &AuthToken) -> bool {
+pub(super) fn is_trusted(parts: &Parts, client: Client, token: &AuthToken) -> bool {
     let headers = &parts.headers;
     if let Some(given) = bearer(headers) {
         // A wrong token is a mistake to be told, also on this machine.
         return token.is(given);
     }
     let forwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
-    peer.ip().to_canonical().is_loopback()
+    !client.tls
+        && client.address.ip().to_canonical().is_loopback()
         && !headers.contains_key(header::ORIGIN)
         && !forwarded.iter().any(|name| headers.contains_key(*name))
         && host_is_loopback(parts)
@@ -92,13 +96,17 @@ mod tests {
     const TOKEN: &str = "0123456789abcdef";
 
     fn trusted(peer: &str, headers: &[(&str, &str)]) -> bool {
+        is_trusted_over(false, peer, headers)
+    }
+
+    fn is_trusted_over(tls: bool, peer: &str, headers: &[(&str, &str)]) -> bool {
         let mut request = Request::builder().uri("/makerecord");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let token = AuthToken::new(Zeroizing::new(TOKEN.to_owned()));
-        is_trusted(&parts, peer.parse().unwrap(), &token)
+        is_trusted(&parts, Client { address: peer.parse().unwrap(), tls }, &token)
     }
 
     #[test]
@@ -132,6 +140,14 @@ mod tests {
     }
 
     #[test]
+    fn over_tls_only_the_token_is_trusted() {
+        let right = format!("Bearer {TOKEN}");
+        assert!(!is_trusted_over(true, "127.0.0.1:5", &[("Host", "localhost")]));
+        assert!(is_trusted_over(true, "127.0.0.1:5", &[("Host", "localhost"), ("Authorization", &right)]));
+        assert!(is_trusted_over(true, "10.0.0.1:5", &[("Host", "x"), ("Authorization", &right)]));
+    }
+
+    #[test]
     fn the_token_is_trusted_from_anywhere() {
         let right = format!("bearer {TOKEN}");
         assert!(trusted("10.0.0.1:5", &[("Authorization", &right), ("Origin", "http://x"), ("Host", "x")]));
@@ -147,6 +163,6 @@ mod tests {
         let (parts, ()) =
             Request::builder().header("Authorization", "Bearer ").body(()).unwrap().into_parts();
         let none = AuthToken::new(Zeroizing::new(String::new()));
-        assert!(!is_trusted(&parts, "10.0.0.1:5".parse().unwrap(), &none));
+        assert!(!is_trusted(&parts, Client { address: "10.0.0.1:5".parse().unwrap(), tls: false }, &none));
     }
 }

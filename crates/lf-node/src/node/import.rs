@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use lf_proto::hash::Hash;
-use lf_proto::record::{DecodeError, Record, RecordStream};
+use lf_proto::record::{DecodeError, Record, RecordStream, RecordType};
 use lf_store::{Answer, Put, PutOutcome, StoreError};
 
 use super::{Node, Tally, now};
@@ -17,12 +17,16 @@ use crate::core::accept::check_limits;
 use crate::failure::Failure;
 use crate::verifier::{BATCH_RECORDS, Lane, Verdicts};
 
-/// Batches that may be with the verifier: enough to keep all cores busy while the next ones are read.
-const CHECKING_MAX: usize = 64;
+/// Batches that may be with the verifier: enough to keep all cores busy while the writer waits for the disk.
+const CHECKING_MAX: usize = 100;
+/// A batch is closed at this many bytes, so that the queues are bounded in bytes, too.
+const BATCH_BYTES: usize = 1 << 18;
 /// Records are handed to the writer in such portions.
 const STORE_RECORDS: usize = 1_024;
+/// Or with so many bytes.
+const STORE_BYTES: usize = 2 << 20;
 /// Portions that may be with the writer.
-const STORING_MAX: usize = 4;
+const STORING_MAX: usize = 8;
 /// Bytes read at a time.
 const READ_BYTES: usize = 1 << 18;
 /// Refusals that a report spells out.
@@ -53,7 +57,8 @@ pub struct ImportReport {
 }
 
 impl Node {
-    /// Takes in concatenated records, verified on all cores. Those in a wrong order wait for their links like any.
+    /// Takes in concatenated records, verified on all cores. Those in a wrong order wait for their links like any. An
+    /// input that comes slowly may say [`ErrorKind::WouldBlock`] after a short wait: what has come is stored meanwhile.
     ///
     /// # Errors
     /// The input cannot be read, holds something that is no record (what came before it is stored), or the records
@@ -76,16 +81,29 @@ impl Node {
         let mut ended = false;
         let mut broken = None;
         loop {
-            while !ended && checking.len() < CHECKING_MAX {
+            // What is checked goes on at once: of a slow download little is lost when it breaks.
+            while let Some(verdicts) = checking.front().and_then(|first| first.verdicts.try_recv().ok()) {
+                if let Some(first) = checking.pop_front() {
+                    import.take(first.hashes, verdicts)?;
+                    progress(first.done);
+                }
+            }
+            if !ended && checking.len() < CHECKING_MAX {
                 if cancel.load(Ordering::Relaxed) {
                     import.report.cancelled = true;
                     ended = true;
-                    break;
+                    continue;
                 }
-                let (batch, end) = import.next_batch(&mut source);
-                if let Some(end) = end {
+                let (batch, after) = import.next_batch(&mut source);
+                let (waits, settles) = (matches!(after, After::Later), matches!(after, After::Settled));
+                if let After::Nothing(end) = after {
                     ended = true;
                     broken = end.err();
+                }
+                if waits && batch.is_empty() && checking.is_empty() {
+                    // All that has come is checked.
+                    import.finish()?;
+                    continue;
                 }
                 let hashes = batch.iter().map(Record::hash).collect();
                 checking.push_back(Checking {
@@ -93,11 +111,18 @@ impl Node {
                     verdicts: self.inner.verifier.check(Lane::Import, batch),
                     done: ImportProgress { bytes_done: source.stream.offset(), records_done: source.records },
                 });
+                if settles {
+                    for next in checking.drain(..) {
+                        import.wait_for(next, progress)?;
+                    }
+                    import.finish()?;
+                }
+                if !waits {
+                    continue;
+                }
             }
             let Some(next) = checking.pop_front() else { break };
-            let verdicts = next.verdicts.recv().map_err(|_| super::write::unchecked())?;
-            import.take(next.hashes, verdicts)?;
-            progress(next.done);
+            import.wait_for(next, progress)?;
         }
         import.finish()?;
         match broken {
@@ -117,19 +142,28 @@ struct Source<R> {
 }
 
 impl<R: Read> Source<R> {
-    /// The next record; `None` at the end.
-    fn next(&mut self) -> Result<Option<Record>, Failure> {
+    /// The next record, or why there is none.
+    fn next(&mut self) -> Result<Record, After> {
         while self.stream.wants_more() {
             match self.input.read(&mut self.piece) {
                 Ok(0) => self.stream.end(),
                 Ok(count) => self.stream.push(self.piece.get(..count).unwrap_or_default()),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(Failure::internal(format!("cannot read the records: {e}"))),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Err(After::Later),
+                Err(e) => {
+                    let failure = Failure::internal(format!("cannot read the records: {e}"));
+                    return Err(After::Nothing(Err(failure)));
+                }
             }
         }
-        let record = self.stream.next_record().map_err(|e| not_a_record(&e, self.stream.offset()))?;
-        self.records += u64::from(record.is_some());
-        Ok(record)
+        match self.stream.next_record() {
+            Ok(Some(record)) => {
+                self.records += 1;
+                Ok(record)
+            }
+            Ok(None) => Err(After::Nothing(Ok(()))),
+            Err(e) => Err(After::Nothing(Err(not_a_record(&e, self.stream.offset())))),
+        }
     }
 }
 
@@ -149,23 +183,31 @@ struct Import<'n> {
     storing: VecDeque<Receiver<Result<Answer, StoreError>>>,
 }
 
-/// Why a batch is the last one: the end of the file, or a failure.
-type End = Result<(), Failure>;
+/// What comes after a batch.
+enum After {
+    /// More.
+    More,
+    /// More, but not now.
+    Later,
+    /// More, once all before is stored: it ended with a genesis record, which may change the rules for what follows.
+    Settled,
+    /// The end of the file, or a failure.
+    Nothing(Result<(), Failure>),
+}
 
 impl Import<'_> {
     /// Records to be checked: those that are not here yet and keep the network's limits.
-    fn next_batch(&mut self, source: &mut Source<impl Read>) -> (Vec<Record>, Option<End>) {
+    fn next_batch(&mut self, source: &mut Source<impl Read>) -> (Vec<Record>, After) {
         let mut batch = Vec::with_capacity(BATCH_RECORDS);
-        let mut looked_at = 0;
+        let (mut looked_at, mut bytes) = (0, 0);
         let view = self.node.inner.reader.view();
         let parameters = self.node.inner.reader.parameters();
         let (rules, now) = (self.node.rules(&parameters), now());
         // A file that is here already must give progress, too.
-        while batch.len() < BATCH_RECORDS && looked_at < STORE_RECORDS {
+        while batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES && looked_at < STORE_RECORDS {
             let record = match source.next() {
-                Ok(Some(record)) => record,
-                Ok(None) => return (batch, Some(Ok(()))),
-                Err(failure) => return (batch, Some(Err(failure))),
+                Ok(record) => record,
+                Err(after) => return (batch, after),
             };
             looked_at += 1;
             match view.standing(&record.hash()) {
@@ -174,13 +216,28 @@ impl Import<'_> {
                     Tally::add(&self.node.inner.tally.records_duplicate);
                 }
                 Ok(None) => match check_limits(&record, &rules, now) {
-                    Ok(()) => batch.push(record),
+                    Ok(()) => {
+                        let amends = record.record_type() == RecordType::Genesis;
+                        bytes += record.as_bytes().len();
+                        batch.push(record);
+                        if amends {
+                            return (batch, After::Settled);
+                        }
+                    }
                     Err(refusal) => self.refused(&record.hash(), &self.node.refuse(refusal)),
                 },
-                Err(e) => return (batch, Some(Err(e.into()))),
+                Err(e) => return (batch, After::Nothing(Err(e.into()))),
             }
         }
-        (batch, None)
+        (batch, After::More)
+    }
+
+    /// Waits until records are checked, and hands on those that were accepted.
+    fn wait_for(&mut self, next: Checking, progress: &mut dyn FnMut(ImportProgress)) -> Result<(), Failure> {
+        let verdicts = next.verdicts.recv().map_err(|_| super::write::unchecked())?;
+        self.take(next.hashes, verdicts)?;
+        progress(next.done);
+        Ok(())
     }
 
     fn refused(&mut self, hash: &Hash, failure: &Failure) {
@@ -201,7 +258,8 @@ impl Import<'_> {
                 }
             }
         }
-        if self.puts.len() >= STORE_RECORDS { self.store() } else { Ok(()) }
+        let bytes: usize = self.puts.iter().map(|put| put.record.as_bytes().len()).sum();
+        if self.puts.len() >= STORE_RECORDS || bytes >= STORE_BYTES { self.store() } else { Ok(()) }
     }
 
     fn store(&mut self) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use lf_proto::masking;
 use lf_proto::owner::OwnerSecret;
 use lf_proto::pulse::{PULSE_MINUTES_MAX, Pulse, PulseError, PulseStart, PulseToken};
 use lf_proto::record::{RecordBuilder, RecordType, UnworkedRecord};
-use lf_proto::selector::{SelectorKey, SelectorName};
+use lf_proto::selector::SelectorKey;
 use lf_proto::work::{Progress, Search, Table, Work};
 use lf_store::Row;
 
@@ -130,7 +130,7 @@ impl Node {
     fn newest(&self, request: &Request<'_>) -> Result<Option<(Row, Vec<u8>)>, Failure> {
         let mut keys: Vec<SelectorKey> = Vec::with_capacity(request.selectors.len());
         for (name, ordinal) in &request.selectors {
-            let key = SelectorName::new(name).key(*ordinal);
+            let key = self.inner.names.get(name).key(*ordinal);
             keys.push(key.map_err(|e| Failure::bad_request("ErrInvalidParameter", e.to_string()))?);
         }
         let parameters = self.inner.reader.parameters();
@@ -177,7 +177,7 @@ impl Node {
             timestamp: request.timestamp,
             with_pulse_token: true,
         }
-        .build(&request.owner)?;
+        .build_with(&request.owner, &self.inner.names)?;
         let work = if rules.local_test {
             None
         } else {

@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 
 use lf_proto::api::{self, NodeStatus, OwnerStatus, Query, QueryResult};
 use lf_proto::blob::Blob;
+use lf_proto::genesis::Genesis;
 use lf_proto::hash::Hash;
 use lf_proto::owner::OwnerPublic;
 use lf_proto::record::{LINKS_MAX, Record};
@@ -44,7 +45,7 @@ impl Node {
     /// # Errors
     /// What is wrong with the query.
     pub fn query(&self, query: &Query) -> Result<Vec<Vec<QueryResult>>, Failure> {
-        let plan = Plan::new(query)?;
+        let plan = Plan::new(query, &self.inner.names)?;
         let parameters = self.inner.reader.parameters();
         Tally::add(&self.inner.tally.queries);
         Ok(query::answer(&plan, &self.inner.reader.view(), &self.rules(&parameters))?)
@@ -98,6 +99,8 @@ impl Node {
             read_only_reason: self.inner.read_only.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             missing_count: 0,
             fetched_count: 0,
+            https_until: None,
+            https_problem: String::new(),
         })
     }
 
@@ -126,6 +129,38 @@ impl Node {
         Dump { view: self.inner.reader.view(), next: 0 }
     }
 
+    /// The linked records from index `from` on, as [`dump`](Self::dump) gives them, if the one before is `after`. So
+    /// who was cut off goes on where it was, and who has what this node has under other indexes is told.
+    ///
+    /// # Errors
+    /// 404 if there is another record before `from`, or none; the store failed.
+    pub fn dump_from(&self, from: u32, after: &Hash) -> Result<Dump, Failure> {
+        let view = self.inner.reader.view();
+        let before = from.checked_sub(1).map(|index| view.row(index)).transpose()?.flatten();
+        if before.is_none_or(|row| row.hash != *after) {
+            let message = format!("record {after} is not the one before index {from} here");
+            return Err(Failure { status: 404, name: "ErrRecordNotFound", message });
+        }
+        Ok(Dump { view, next: from })
+    }
+
+    /// The network's genesis: what every node of it starts from.
+    pub fn genesis(&self) -> &Genesis {
+        &self.inner.genesis
+    }
+
+    /// How many records are linked, and the hash of the last of them: where [`dump_from`](Self::dump_from) of the node
+    /// that they came from goes on.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn last_linked(&self) -> Result<Option<(u32, Hash)>, Failure> {
+        let view = self.inner.reader.view();
+        let count = view.linked();
+        let last = count.checked_sub(1).map(|index| view.row(index)).transpose()?.flatten();
+        Ok(last.map(|row| (count, row.hash)))
+    }
+
     /// The number of linked records: their indexes are below it.
     pub fn linked(&self) -> u32 {
         self.inner.reader.view().linked()
@@ -136,7 +171,7 @@ impl Node {
     /// # Errors
     /// What is wrong with the query.
     pub fn watch_plan(&self, query: &Query) -> Result<WatchPlan, Failure> {
-        Ok(WatchPlan(Plan::new(query)?))
+        Ok(WatchPlan(Plan::new(query, &self.inner.names)?))
     }
 
     /// Up to `count_max` records from index `from` on that a watcher wants, each with its index, and the index to go on

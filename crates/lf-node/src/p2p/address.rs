@@ -86,7 +86,9 @@ pub(crate) fn to_socket(address: &Multiaddr) -> Option<SocketAddr> {
         _ => return None,
     };
     match (parts.next()?, parts.next()) {
-        (Protocol::Tcp(port), None | Some(Protocol::P2p(_))) => Some(SocketAddr::new(ip.to_canonical(), port)),
+        (Protocol::Tcp(port), None | Some(Protocol::P2p(_))) => {
+            Some(SocketAddr::new(ip.to_canonical(), port))
+        }
         _ => None,
     }
 }
@@ -117,7 +119,11 @@ impl Target {
             let peer = PeerId(public.try_into().map_err(|_| TargetError::Identity)?);
             to_libp2p(&peer).map(|_| peer).ok_or(TargetError::Identity)
         });
-        Ok(Target { host: Host::Ip(socket.ip().to_canonical()), port: socket.port(), peer: peer.transpose()? })
+        Ok(Target {
+            host: Host::Ip(socket.ip().to_canonical()),
+            port: socket.port(),
+            peer: peer.transpose()?,
+        })
     }
 }
 
@@ -149,7 +155,11 @@ impl FromStr for Target {
             if socket.port() == 0 {
                 return Err(TargetError::Port);
             }
-            return Ok(Target { host: Host::Ip(socket.ip().to_canonical()), port: socket.port(), peer: None });
+            return Ok(Target {
+                host: Host::Ip(socket.ip().to_canonical()),
+                port: socket.port(),
+                peer: None,
+            });
         }
         if let Ok(ip) = text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
             return Ok(Target { host: Host::Ip(ip.to_canonical()), port: P2P_PORT, peer: None });
@@ -160,7 +170,9 @@ impl FromStr for Target {
             }
             None => (text, P2P_PORT),
         };
-        host_name(name).map(|name| Target { host: Host::Name(name), port, peer: None }).ok_or(TargetError::Form)
+        host_name(name)
+            .map(|name| Target { host: Host::Name(name), port, peer: None })
+            .ok_or(TargetError::Form)
     }
 }
 
@@ -287,12 +299,11 @@ mod tests {
         assert_eq!(target("[::ffff:192.0.2.1]:5"), ip("192.0.2.1", 5, None));
         assert_eq!(target("Seed.example.org:7"), name("seed.example.org", 7, None));
         assert_eq!(target("seed"), name("seed", 9908, None));
-        assert_eq!(
-            target(&format!("/ip6/2001:db8::1/tcp/5/p2p/{theirs}")),
-            ip("2001:db8::1", 5, Some(ours))
-        );
+        assert_eq!(target(&format!("/ip6/2001:db8::1/tcp/5/p2p/{theirs}")), ip("2001:db8::1", 5, Some(ours)));
         assert_eq!(target("/dns4/seed.example.org/tcp/7"), name("seed.example.org", 7, None));
-        for wrong in ["", ":5", "a b:5", "/ip4/192.0.2.1", "/ip4/192.0.2.1/udp/5", "/ip4/1.2.3.4/tcp/5/ws", "/x"] {
+        for wrong in
+            ["", ":5", "a b:5", "/ip4/192.0.2.1", "/ip4/192.0.2.1/udp/5", "/ip4/1.2.3.4/tcp/5/ws", "/x"]
+        {
             assert_eq!(target(wrong), Err(TargetError::Form), "{wrong}");
         }
         for wrong in ["seed:0", "seed:x", "192.0.2.1:0", "/ip4/192.0.2.1/tcp/0", "seed:70000"] {

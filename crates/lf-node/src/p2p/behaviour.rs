@@ -3,12 +3,13 @@
 use std::io;
 use std::time::Duration;
 
-use libp2p::core::transport::Boxed;
 use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::transport::Boxed;
 use libp2p::core::upgrade::Version;
 use libp2p::futures::TryFutureExt;
 use libp2p::gossipsub::{
-    self, IdentTopic, IdentityTransform, MessageAuthenticity, MessageId, ValidationMode, WhitelistSubscriptionFilter,
+    self, IdentTopic, IdentityTransform, MessageAuthenticity, MessageId, ValidationMode,
+    WhitelistSubscriptionFilter,
 };
 use libp2p::identity::Keypair;
 use libp2p::pnet::{PnetConfig, PreSharedKey};
@@ -38,9 +39,13 @@ const ESTABLISHED_OUT_MAX: u32 = 16;
 /// Connections with one peer: one each way when both began at once.
 const ESTABLISHED_PEER_MAX: u32 = 2;
 /// Questions of a peer that are read or answered at once.
-pub(super) const QUESTIONS_MAX: usize = 4;
+pub(super) const QUESTIONS_MAX: usize = 8;
 /// Questions of ours to one peer at once.
 const OUR_QUESTIONS_MAX: usize = 64;
+/// Streams of a connection, both ways. Each may hold 256 KB that nobody has read yet.
+const STREAMS_MAX: usize = 128;
+/// Streams of a connection whose protocol is not agreed on yet.
+const NEGOTIATING_MAX: usize = 16;
 /// Gossip that waits for a peer who takes it slowly; what is more is lost to it, and found by comparing.
 const GOSSIP_QUEUE_MAX: usize = 256;
 /// What gossipsub adds to a message.
@@ -85,8 +90,15 @@ pub(super) fn topic() -> IdentTopic {
 ///
 /// # Errors
 /// The libraries refuse their configuration, which they do not for any input.
-pub(super) fn swarm(key: &Keypair, network_id: [u8; 32], bans: Bans, traffic: Traffic) -> io::Result<Swarm<Behaviour>> {
-    let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_TIME_MAX);
+pub(super) fn swarm(
+    key: &Keypair,
+    network_id: [u8; 32],
+    bans: Bans,
+    traffic: Traffic,
+) -> io::Result<Swarm<Behaviour>> {
+    let config = swarm::Config::with_tokio_executor()
+        .with_idle_connection_timeout(IDLE_TIME_MAX)
+        .with_max_negotiating_inbound_streams(NEGOTIATING_MAX);
     let transport = transport(key, network_id, traffic)?;
     Ok(Swarm::new(transport, behaviour(key, bans)?, key.public().to_peer_id(), config))
 }
@@ -98,6 +110,8 @@ fn transport(
 ) -> io::Result<Boxed<(libp2p::PeerId, StreamMuxerBox)>> {
     let shared = PnetConfig::new(PreSharedKey::new(network_id));
     let noise = noise::Config::new(key).map_err(io::Error::other)?;
+    let mut streams = yamux::Config::default();
+    streams.set_max_num_streams(STREAMS_MAX);
     Ok(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
         .and_then(move |socket, endpoint| {
             let counted = traffic.count(socket, &endpoint);
@@ -105,7 +119,7 @@ fn transport(
         })
         .upgrade(Version::V1)
         .authenticate(noise)
-        .multiplex(yamux::Config::default())
+        .multiplex(streams)
         .timeout(HANDSHAKE_TIME_MAX)
         .boxed())
 }

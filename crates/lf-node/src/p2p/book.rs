@@ -171,7 +171,13 @@ impl Book {
     }
 
     /// A peer could not be reached, or its connection broke. `random(n)` gives a number below n.
-    pub(crate) fn failed(&mut self, peer: &PeerId, now_ms: u64, now_secs: u64, random: impl FnOnce(u64) -> u64) {
+    pub(crate) fn failed(
+        &mut self,
+        peer: &PeerId,
+        now_ms: u64,
+        now_secs: u64,
+        random: impl FnOnce(u64) -> u64,
+    ) {
         let Some(known) = self.peers.get_mut(peer) else { return };
         known.failures = known.failures.saturating_add(1);
         let lately = now_secs.saturating_sub(known.reached_secs) < REMEMBER_SECS;

@@ -207,8 +207,12 @@ mod tests {
 
     fn come(gate: &mut Gate, id: usize, remote: &str) -> Result<(), Denied> {
         let local = "/ip4/192.0.2.1/tcp/9908".parse().unwrap();
-        gate.handle_pending_inbound_connection(ConnectionId::new_unchecked(id), &local, &remote.parse().unwrap())
-            .map_err(|e| *e.downcast_ref::<Denied>().unwrap())
+        gate.handle_pending_inbound_connection(
+            ConnectionId::new_unchecked(id),
+            &local,
+            &remote.parse().unwrap(),
+        )
+        .map_err(|e| *e.downcast_ref::<Denied>().unwrap())
     }
 
     fn stay(gate: &mut Gate, id: usize, remote: &str, peer: libp2p::PeerId) -> bool {

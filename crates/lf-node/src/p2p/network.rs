@@ -56,8 +56,8 @@ pub(super) enum Command {
     Judge { message: MessageId, verdict: Verdict },
     /// Bans a peer that misbehaved.
     Ban { peer: PeerId, secs: u64, reason: String },
-    /// Bans whom the user says.
-    UserBan { whom: Whom, secs: u64 },
+    /// Bans whom the user says; answered when it is done.
+    UserBan { whom: Whom, secs: u64, reply: SyncSender<()> },
     /// Ends a ban; the answer is whether there was one.
     Lift { whom: Whom, reply: SyncSender<bool> },
     /// Connects to where the user says.
@@ -252,7 +252,11 @@ impl Network {
                 }
             }
             Command::Ban { peer, secs, reason } => self.ban_offender(peer, secs, reason),
-            Command::UserBan { whom, secs } => self.ban_by_user(whom, secs),
+            Command::UserBan { whom, secs, reply } => {
+                self.ban_by_user(whom, secs);
+                // Nobody waits any more only if they gave up.
+                let _ = reply.send(());
+            }
             Command::Lift { whom, reply } => {
                 let bans = &mut self.swarm.behaviour_mut().gate.bans;
                 let lifted = match whom {
@@ -261,7 +265,6 @@ impl Network {
                 };
                 self.save();
                 self.post();
-                // Nobody waits any more only if they gave up.
                 let _ = reply.send(lifted);
             }
             Command::Connect(target) => self.add_seed(target),
@@ -468,7 +471,9 @@ impl Network {
 
     fn on_asking(&mut self, event: request_response::Event<Vec<u8>, Vec<u8>>) {
         match event {
-            request_response::Event::Message { message: Message::Response { request_id, response }, .. } => {
+            request_response::Event::Message {
+                message: Message::Response { request_id, response }, ..
+            } => {
                 if let Some(Waiting { ticket, .. }) = self.waiting.remove(&request_id) {
                     self.inbox.push(Event::Answer { ticket, bytes: response });
                 }
@@ -569,7 +574,8 @@ impl Network {
     fn save(&mut self) {
         self.saved = Instant::now();
         // The longest connected first.
-        let mut dialled: Vec<(&PeerId, &Connected)> = self.connected.iter().filter(|(_, c)| c.outbound).collect();
+        let mut dialled: Vec<(&PeerId, &Connected)> =
+            self.connected.iter().filter(|(_, c)| c.outbound).collect();
         dialled.sort_by_key(|(_, connected)| connected.since);
         let dialled: Vec<PeerId> = dialled.into_iter().map(|(peer, _)| *peer).collect();
         self.book.set_anchors(&dialled);

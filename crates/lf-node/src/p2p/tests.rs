@@ -242,7 +242,9 @@ fn nodes_connect_ask_and_answer() {
     wait("a held question", || !one.script.lock().unwrap().held.is_empty());
     drop(one);
     two.sees(&Seen::Unanswered(300));
-    wait("an end", || two.script.lock().unwrap().seen.iter().any(|seen| matches!(seen, Seen::Disconnected(_))));
+    wait("an end", || {
+        two.script.lock().unwrap().seen.iter().any(|seen| matches!(seen, Seen::Disconnected(_)))
+    });
 }
 
 impl TestPeer {
@@ -286,7 +288,9 @@ fn gossip_is_forwarded_after_the_verdict_and_not_without() {
     let seen = last.script.lock().unwrap().seen.clone();
     let forwarded = Seen::Gossip(middle.id(), b"forward".to_vec());
     assert_eq!(seen.iter().filter(|seen| **seen == forwarded).count(), 1);
-    assert!(!seen.iter().any(|seen| matches!(seen, Seen::Gossip(_, bytes) if bytes.len() > GOSSIP_BYTES_MAX)));
+    assert!(
+        !seen.iter().any(|seen| matches!(seen, Seen::Gossip(_, bytes) if bytes.len() > GOSSIP_BYTES_MAX))
+    );
 }
 
 #[test]
@@ -295,7 +299,8 @@ fn another_network_gets_a_bounded_place_and_no_handshake() {
     let stranger = TestPeer::in_network([43; 32], 2, &[&one]);
     // Connections that never say anything: so many are waited for, the others are closed at once.
     let pending = 32;
-    let mut silent: Vec<TcpStream> = (0..pending + 8).map(|_| TcpStream::connect(one.address()).unwrap()).collect();
+    let mut silent: Vec<TcpStream> =
+        (0..pending + 8).map(|_| TcpStream::connect(one.address()).unwrap()).collect();
     silent.iter().for_each(|stream| stream.set_nonblocking(true).unwrap());
     wait("a limit", || {
         silent.retain_mut(|stream| !closed(stream));

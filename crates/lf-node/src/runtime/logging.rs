@@ -6,8 +6,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
 
 use super::{RunConfig, RunError};
 
@@ -28,8 +30,17 @@ pub(super) fn install(config: &RunConfig, home: &Path) -> Result<(), RunError> {
         })?))
     };
     let builder = fmt().with_max_level(config.log_level).with_ansi(false).with_writer(writer);
-    let installed =
-        if config.log_json { builder.json().flatten_event(true).try_init() } else { builder.try_init() };
+    // The libraries under the peer-to-peer shell tell every heartbeat.
+    let theirs =
+        if config.log_level == tracing::Level::TRACE { LevelFilter::TRACE } else { LevelFilter::ERROR };
+    let libraries = ["libp2p", "multistream_select", "yamux", "Swarm"];
+    let targets = Targets::new().with_default(config.log_level);
+    let targets = targets.with_targets(libraries.map(|name| (name, theirs)));
+    let installed = if config.log_json {
+        tracing::subscriber::set_global_default(builder.json().flatten_event(true).finish().with(targets))
+    } else {
+        tracing::subscriber::set_global_default(builder.finish().with(targets))
+    };
     if installed.is_err() {
         tracing::debug!("a logger is installed already");
     }

@@ -68,13 +68,23 @@ pub(crate) fn request(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Answer {
+    request_over(connect(address), method, path, headers, body)
+}
+
+/// One request, the last on this connection.
+pub(crate) fn request_over(
+    mut stream: impl Read + Write,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
     let length = body.len().to_string();
     let mut all = headers.to_vec();
     all.push(("Connection", "close"));
     if !body.is_empty() || method == "POST" || method == "PUT" {
         all.push(("Content-Length", &length));
     }
-    let mut stream = connect(address);
     stream.write_all(head(method, path, &all).as_bytes()).unwrap();
     // A server that has heard enough may answer and close before it has read all.
     let _ = stream.write_all(body);
@@ -82,7 +92,7 @@ pub(crate) fn request(
 }
 
 /// Reads to the end of the connection.
-pub(crate) fn read_answer(mut stream: TcpStream) -> Answer {
+pub(crate) fn read_answer(mut stream: impl Read) -> Answer {
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
         Ok(_) => {}

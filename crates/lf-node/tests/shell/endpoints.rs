@@ -31,6 +31,9 @@ fn every_answer_carries_the_headers() {
         ("FOO", "/status", 405),
         ("GET", "/links", 200),
         ("GET", "/dumprecords", 200),
+        ("GET", "/v1/genesis", 200),
+        ("GET", "/v1/peers", 200),
+        ("GET", "/v1/records", 400),
         ("POST", "/query", 400),
         ("POST", "/query/", 404),
         ("GET", "//status", 404),
@@ -357,6 +360,40 @@ fn a_dump_is_all_records_links_first() {
 }
 
 #[test]
+fn a_dump_goes_on_where_it_was_cut() {
+    let node = node();
+    let last = (0..5).map(|i| node.publish("dump", i, "x").hash()).last().unwrap();
+    let dump = node.get("/dumprecords").body;
+    let (mut rest, mut count) = (dump.as_slice(), 0);
+    while !rest.is_empty() {
+        let (record, used) = lf_proto::record::Record::decode_first(rest).unwrap();
+        rest = &rest[used..];
+        count += 1;
+        let left = node.get(&format!("/v1/records?from={count}&after={}", record.hash()));
+        assert_eq!((left.status, left.header("content-type")), (200, Some("application/octet-stream")));
+        assert_eq!(left.body, rest);
+    }
+    for index in [0, 1, count - 1, count + 1, u32::MAX] {
+        let path = format!("/v1/records?from={index}&after={last}");
+        let message = node.get(&path).error(404, "ErrRecordNotFound");
+        assert!(message.contains(&last.to_string()), "{message}");
+    }
+    for query in
+        ["", "?from=1", "?from=-1&after==x", &format!("?after={last}"), &format!("?from=x&after={last}")]
+    {
+        node.get(&format!("/v1/records{query}")).error(400, "ErrInvalidParameter");
+    }
+}
+
+#[test]
+fn what_a_new_node_needs_is_served() {
+    let node = node();
+    let genesis = node.get("/v1/genesis");
+    assert_eq!((genesis.status, genesis.body), (200, lf_node::sol().to_bytes()));
+    assert_eq!(node.get("/v1/peers").ok(), serde_json::json!({ "Peers": [] }));
+}
+
+#[test]
 fn metrics_tell_what_happened() {
     let node = node();
     node.publish("metric", 0, "x");
@@ -414,6 +451,9 @@ fn the_document_describes_every_endpoint() {
         ("/status", "get"),
         ("/owner/{owner}", "get"),
         ("/dumprecords", "get"),
+        ("/v1/genesis", "get"),
+        ("/v1/peers", "get"),
+        ("/v1/records", "get"),
         ("/v1/watch", "get"),
         ("/v1/watch", "post"),
         ("/v1/openapi.json", "get"),

@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used)]
 #![allow(missing_docs)]
 
+mod acme;
 mod bounds;
 mod client;
 mod endpoints;
 mod home;
 mod process;
 mod running;
+mod tls;
 mod watching;

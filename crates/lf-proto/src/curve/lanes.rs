@@ -1,19 +1,23 @@
-//! Recovery of eight keys at once, in lanes of 64 bits: for processors with AVX-512 and its multiply-add of 52
-//! bits (IFMA), chosen at run time. Everything is **variable-time**, on public data only.
+//! Recovery of eight keys at once, or verification of eight Ed25519 signatures, in lanes of 64 bits: for processors with
+//! AVX-512 and its multiply-add of 52 bits (IFMA), chosen at run time. Everything is **variable-time**, on public data
+//! only.
 //!
 //! `recover` defines the results and does what is left over: batches of one, and the lanes that meet a case
 //! that the plain addition formulas cannot do. Such a case leaves Z = 0 in its lane, which is looked at once, at
 //! the end; crafted signatures can force it (R = k·G), and then cost as much as in the scalar code.
 //!
 //! From below: `simd` (the operations on vectors; `portable` and `avx512` do them), `field`, `point`, `digits`
-//! and `table` (multiplication by scalars), `group` (eight recoveries). Tables take 160 KB for
-//! brainpoolP160t1, 460 KB for P-224 (square roots included) and 256 KB for P-384, each made on first use.
+//! and `table` (multiplication by scalars), `group` (eight recoveries); for Ed25519 `edwards` and `ed25519`, where no
+//! case is special. Tables take 160 KB for brainpoolP160t1, 460 KB for P-224 (square roots included), 256 KB for P-384
+//! and 272 KB for Ed25519, each made on first use.
 #![allow(clippy::needless_range_loop, clippy::manual_memcpy)] // arrays in step, and no calls where vectors are
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod constants;
 mod digits;
+pub(super) mod ed25519;
+mod edwards;
 mod field;
 mod group;
 mod point;
@@ -28,11 +32,10 @@ use std::sync::LazyLock;
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx512::Avx512;
 pub(super) use portable::Portable;
-pub(super) use simd::Simd;
+pub(super) use simd::{LANES, Simd};
 
 use field::{Field, Lanes};
 use group::{Divide, Solve};
-use simd::LANES;
 use table::{GeneratorRows, Multiples};
 
 use super::field::{Modulus, integer_to_be};

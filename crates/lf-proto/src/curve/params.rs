@@ -1,4 +1,5 @@
-//! The constants of the three curves: y² = x³ − 3x + b over a prime field, prime order, cofactor 1.
+//! The constants of the three curves y² = x³ − 3x + b over a prime field, of prime order and cofactor 1; and the primes
+//! of Ed25519.
 
 use std::sync::LazyLock;
 
@@ -143,3 +144,6 @@ impl Curve<6> for P384 {
         &TABLE
     }
 }
+
+modulus!(Ed25519Field, 4, "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed");
+modulus!(Ed25519Order, 4, "1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3ed");

@@ -1,5 +1,5 @@
-//! The ways of recovery one by one, to compare them: all give the same results. For tests and fuzzing; others
-//! call the curves' own functions, which choose.
+//! The ways of recovery and verification one by one, to compare them: all give the same results. For tests and fuzzing;
+//! others call the curves' own functions, which choose.
 //!
 //! The functions are `#[inline]` so that the portable lanes, which nobody else needs, are compiled only for who
 //! calls them.
@@ -9,12 +9,12 @@ use super::lanes::Avx512;
 use super::lanes::{LaneCurve, Portable};
 use super::params::{BrainpoolP160t1, P224, P384};
 use super::recover::{Parity, recover_by_scalars, recover_in_lanes};
-use super::{Candidates, PublicPoint, Signed, p160};
+use super::{Candidates, PublicPoint, Signed, ed25519, p160};
 
-/// A way to recover the keys of a batch.
+/// A way to recover the keys of a batch, or to verify its Ed25519 signatures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// One by one: the code that defines the results.
+    /// One by one: the code that defines the results (for Ed25519 a library).
     Scalar,
     /// Eight at once, in plain Rust.
     PortableLanes,
@@ -54,6 +54,19 @@ impl Way {
     #[inline]
     pub fn p384(self, signed: &[Signed<'_>]) -> Option<Vec<Candidates<48>>> {
         self.recover::<P384, 6, 8, 48>(signed.iter().map(|signed| (*signed, Some(Parity::Both))))
+    }
+
+    /// [`ed25519::verify_each`]; None if the way is not available.
+    #[inline]
+    pub fn ed25519(self, signed: &[ed25519::Signed<'_>]) -> Option<Vec<bool>> {
+        match self {
+            Self::Scalar => Some(ed25519::verify_one_by_one(signed)),
+            Self::PortableLanes => Some(ed25519::verify_in_lanes(Portable, signed)),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Lanes => Some(ed25519::verify_in_lanes(Avx512::detect()?, signed)),
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx512Lanes => None,
+        }
     }
 
     fn recover<'a, C: LaneCurve<N, L>, const N: usize, const L: usize, const BYTES: usize>(

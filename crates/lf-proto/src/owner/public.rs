@@ -3,11 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ed25519_dalek::{Signature, VerifyingKey};
-
 use super::{OwnerError, OwnerKey, OwnerType};
 use crate::base62;
-use crate::curve::{self, Candidates, Signed};
+use crate::curve::{self, Candidates, Signed, ed25519};
 
 /// The longest public form, Ed25519's.
 const BYTES_MAX: usize = 32;
@@ -80,7 +78,10 @@ impl OwnerPublic {
         match self.owner_type {
             OwnerType::P224 => self.check(&curve::p224::recover_pair(digest, signature)),
             OwnerType::P384 => self.check(&curve::p384::recover_pair(digest, signature)),
-            OwnerType::Ed25519 => self.verify_ed25519(digest, signature),
+            OwnerType::Ed25519 => {
+                let signed = ed25519::Signed { key: &self.bytes, message: digest, signature };
+                if ed25519::verify(&signed) { Ok(()) } else { Err(SignatureError::Wrong) }
+            }
         }
     }
 
@@ -104,13 +105,6 @@ impl OwnerPublic {
         let owner = self.as_bytes();
         let matches = candidates.iter().flatten().any(|key| key.key_hash().starts_with(owner));
         if matches { Ok(()) } else { Err(SignatureError::Wrong) }
-    }
-
-    /// RFC 8032 without cofactor: s below the order is checked, R by its bytes.
-    fn verify_ed25519(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
-        let key = VerifyingKey::from_bytes(&self.bytes).map_err(|_| SignatureError::Wrong)?;
-        let signature = Signature::from_slice(signature).map_err(|_| SignatureError::Wrong)?;
-        ed25519_dalek::Verifier::verify(&key, message, &signature).map_err(|_| SignatureError::Wrong)
     }
 }
 
@@ -163,9 +157,16 @@ pub fn verify_all(signatures: &[OwnerSignature<'_>], strict: bool) -> Vec<Result
     for (i, candidates) in p384.iter().zip(curve::p384::recover_pairs(&signed(&p384))) {
         verdicts[*i] = signatures[*i].owner.check(&candidates);
     }
-    for i in of_type(OwnerType::Ed25519, &verdicts) {
-        let OwnerSignature { owner, digest, signature } = signatures[i];
-        verdicts[i] = owner.verify_ed25519(digest, signature);
+    let of_25519 = of_type(OwnerType::Ed25519, &verdicts);
+    let signed: Vec<_> = of_25519
+        .iter()
+        .map(|i| &signatures[*i])
+        .map(|one| ed25519::Signed { key: &one.owner.bytes, message: one.digest, signature: one.signature })
+        .collect();
+    for (i, good) in of_25519.iter().zip(ed25519::verify_each(&signed)) {
+        if !good {
+            verdicts[*i] = Err(SignatureError::Wrong);
+        }
     }
     verdicts
 }

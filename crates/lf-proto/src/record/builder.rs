@@ -8,7 +8,7 @@ use crate::masking;
 use crate::ordinal::OrdinalError;
 use crate::owner::OwnerSecret;
 use crate::pulse::{PulseError, PulseStart};
-use crate::selector::{SELECTOR_BYTES, Selector, SelectorName};
+use crate::selector::{SELECTOR_BYTES, Selector, SelectorNames};
 use crate::work::Work;
 
 /// Why a record cannot be made as asked.
@@ -70,6 +70,18 @@ impl RecordBuilder<'_> {
     /// # Errors
     /// Too many links or selectors, too large a value, or an ordinal that cannot be masked.
     pub fn build(&self, owner: &OwnerSecret) -> Result<UnworkedRecord, BuildError> {
+        self.build_with(owner, &SelectorNames::new(0))
+    }
+
+    /// [`build`](Self::build) with names that may have been used before: deriving one costs more than all the rest.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn build_with(
+        &self,
+        owner: &OwnerSecret,
+        names: &SelectorNames,
+    ) -> Result<UnworkedRecord, BuildError> {
         let mut links = self.links.to_vec();
         links.sort_unstable();
         links.dedup();
@@ -103,7 +115,7 @@ impl RecordBuilder<'_> {
         let body_hash = sha384(&body.encode(true));
         let mut selectors: Vec<Selector> = Vec::with_capacity(self.selectors.len());
         for (name, ordinal) in self.selectors {
-            let claim = SelectorName::new(name).claim(&body_hash, *ordinal);
+            let claim = names.get(name).claim(&body_hash, *ordinal);
             selectors.push(claim.map_err(|source| BuildError::Ordinal { ordinal: *ordinal, source })?);
         }
         let billable_bytes = (body.full_bytes() + SELECTOR_BYTES * selectors.len()) as u64;

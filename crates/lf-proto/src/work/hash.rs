@@ -32,6 +32,9 @@ pub struct Outline {
 /// Steps of a round: eight table reads with each cipher.
 pub(super) const STEPS: usize = 16;
 
+/// The ciphers of branch 4's long form.
+pub(super) const LONG_SEQUENCE: [usize; 18] = [0, 1, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 1, 1, 1, 0, 1, 1];
+
 /// What the MD5 of a hash absorbs.
 pub(super) enum Absorb<'a> {
     Block(&'a [u8; 16]),
@@ -57,6 +60,11 @@ impl<'t> Frankenhash<'t> {
         let mut table_passes = 0;
         let rounds = self.walk(x, |absorb| table_passes += u32::from(matches!(absorb, Absorb::Table)));
         Outline { rounds, table_passes }
+    }
+
+    /// How many rounds F(x) has, 1 to 6: settled before the table is read.
+    pub fn rounds(&self, x: &[u8; 16]) -> u32 {
+        self.begin(x, &mut |_| {}).1
     }
 
     /// F(x). Takes microseconds, and a fraction of a second for each of [`Outline::table_passes`].
@@ -122,7 +130,7 @@ impl<'t> Frankenhash<'t> {
             1 => [x, &*t, x, &*t].into_iter().for_each(|block| absorb(Absorb::Block(block))),
             2 => self.encrypt(&[0], t),
             3 => self.encrypt(&[1, 0], t),
-            4 if t[1] == 253 => self.encrypt(&[0, 1, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 1, 1, 1, 0, 1, 1], t),
+            4 if t[1] == 253 => self.encrypt(&LONG_SEQUENCE, t),
             4 => self.encrypt(&[1, 0, 1, 1, 0], t),
             5 => {
                 self.encrypt(&[1], t);

@@ -236,7 +236,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::work::verify;
+    use crate::work::{required_difficulty, verify};
 
     fn run(search: &Search<'_>, threads: usize) -> Work {
         std::thread::scope(|scope| {
@@ -269,6 +269,8 @@ mod tests {
             (3, 2, 1 << 16),
             (500, 2, 1 << 22),
             (5000, 2, 1 << 30),
+            // A typical record on a small machine.
+            (required_difficulty(250, 1), 2, 32 << 20),
         ]
         .into_iter()
         .enumerate()

@@ -1,6 +1,7 @@
 //! The fast paths: AES and MD5 of many states at once, by what vector instructions the machine has.
 //!
-//! [`Simd`] is the little that the paths differ in: encrypting a [`Group`] of 16 blocks. The search, the batch
+//! [`Simd`] is the little that the paths differ in: encrypting a [`Group`] of 16 blocks, with one key for all of
+//! them or one for each two. The search, the batch
 //! verification and the table are written once on top of it, in safe code, and compiled anew for each path:
 //! everything on the way from [`Simd::run`] down is inlined into a function that may use the path's
 //! instructions, so that the compiler vectorizes plain loops (the MD5) with them too.
@@ -25,6 +26,9 @@ pub(super) fn prefetch<T>(_at: &T) {}
 
 /// Blocks of a [`Group`].
 pub(super) const GROUP: usize = 16;
+
+/// Neighbouring blocks of a [`Group`], 0 and 1 and so on, that can have a key of their own.
+pub(super) const PAIRS: usize = GROUP / 2;
 
 /// Sixteen AES blocks, each as a little-endian number.
 #[derive(Clone, Copy)]
@@ -53,14 +57,26 @@ pub(super) trait Simd: Copy + Send + Sync + 'static {
     /// An expanded AES-256 key.
     type Key: Clone + Send + Sync;
 
+    /// An expanded AES-256 key for each pair of blocks.
+    type PairKeys;
+
     /// Expands a key.
     fn key(self, key: &[u8; 32]) -> Self::Key;
+
+    /// Expands a key for each pair of blocks, the first ones if there are fewer; the other pairs' keys are any.
+    fn pair_keys(self, keys: &[[u8; 32]]) -> Self::PairKeys;
 
     /// Encrypts all blocks.
     fn encrypt(self, key: &Self::Key, group: &mut Group);
 
     /// Xors `bytes[l]` into byte `at` (0 to 7) of block l, for all l, and encrypts; prefetches meanwhile.
     fn step(self, key: &Self::Key, group: &mut Group, bytes: &[u8; GROUP], at: usize, ahead: Ahead<'_>);
+
+    /// Encrypts all blocks, each pair with its key.
+    fn encrypt_pairs(self, keys: &Self::PairKeys, group: &mut Group);
+
+    /// As [`Self::step`], each pair with its key, and without prefetching.
+    fn step_pairs(self, keys: &Self::PairKeys, group: &mut Group, bytes: &[u8; GROUP], at: usize);
 
     /// Runs a job with the path's instructions.
     fn run<J: Job<Self>>(self, job: J) -> J::Output;

@@ -3,11 +3,14 @@
 //! The definition derives each stage's key from the SHA-512 of the whole table so far and encrypts twice
 //! over, which cannot overlap. With the keys and the feedback between the passes known beforehand, all eight
 //! CFB passes advance together in one sweep, and with the feedback at the start of each chunk known, so do
-//! the chunks: many independent chains that keep the cipher busy. The constants are proved by the tests
-//! below.
+//! the chunks: many independent chains that keep the cipher busy, in two halves that two threads fill. The threads
+//! are less for the ciphers than for the memory: a system that has not used it before takes several times as long to
+//! provide it (a virtual machine gets it from its host page by page), and provides it to both at a time. The constants
+//! are proved by the tests below.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
+use crc32fast::Hasher as Crc32;
 use memmap2::MmapMut;
 
 use super::{
@@ -27,9 +30,13 @@ pub const TABLE_CRC32: u32 = 0xf25f_8b7d;
 /// What the table holds before it is encrypted; zeros follow.
 const TEXT: &[u8; 30] = b"My hovercraft is full of eels!";
 
-/// Parts of the table with known feedback, filled side by side.
-const CHUNKS: usize = GROUP / 2;
+/// Chunks of the table, each with known feedback.
+const CHUNKS: usize = SIDE_BY_SIDE * THREADS;
 const CHUNK_BYTES: usize = TABLE_BYTES / CHUNKS;
+
+/// Neighbouring chunks that are filled side by side by one thread: two passes of each stage are a group.
+const SIDE_BY_SIDE: usize = GROUP / 2;
+const THREADS: usize = 2;
 
 /// The table T: 128 MiB of memory, the same for all networks and inputs.
 pub struct Table(Memory);
@@ -80,7 +87,7 @@ impl Memory {
 }
 
 impl Table {
-    /// Computes the table: a fraction of a second of one core and 128 MiB.
+    /// Computes the table: a fraction of a second of two cores, where there are two, and 128 MiB.
     ///
     /// # Panics
     /// If the result has another CRC-32 than the definition's: a bug or broken hardware, after which no work
@@ -95,7 +102,7 @@ impl Table {
     /// As [`Self::generate`].
     pub fn generate_on(path: Path) -> Self {
         let mut memory = Memory::zeroed();
-        let crc32 = with_path(path, Fill(memory.bytes_mut()));
+        let crc32 = fill(path, memory.bytes_mut());
         assert!(
             crc32 == TABLE_CRC32,
             "the generated work table has CRC-32 {crc32:08x}, not {TABLE_CRC32:08x}: a bug of ours or broken hardware"
@@ -130,23 +137,58 @@ impl std::fmt::Debug for Table {
 /// Blocks of each chunk that are made before their CRC-32 is taken, out of the first-level cache.
 const TILE: usize = 128;
 
-/// The sweep over a zeroed table.
-struct Fill<'a>(&'a mut [u8; TABLE_BYTES]);
+/// Fills a zeroed table; its CRC-32.
+fn fill(path: Path, bytes: &mut [u8; TABLE_BYTES]) -> u32 {
+    bytes[..TEXT.len()].copy_from_slice(TEXT);
+    let parts = bytes.chunks_exact_mut(SIDE_BY_SIDE * CHUNK_BYTES).zip(FEEDBACK.as_chunks().0);
+    let parts = Mutex::new(parts.enumerate());
+    let crcs: [OnceLock<Crc32>; THREADS] = std::array::from_fn(|_| OnceLock::new());
+    let fill_parts = || {
+        let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+        while let Some((part, (bytes, feedback))) = next() {
+            let _ = crcs[part].set(with_path(path, Sweep { bytes, feedback }));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..THREADS {
+            // If there is no thread to be had, this one does it all.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, fill_parts);
+        }
+        fill_parts();
+    });
+    joined(crcs.into_iter().filter_map(OnceLock::into_inner)).finalize()
+}
 
-impl OnPath for Fill<'_> {
-    type Output = u32;
-    fn run<S: Simd>(self, simd: S) -> u32 {
+/// The CRC-32 of what follows one another.
+fn joined(crcs: impl Iterator<Item = Crc32>) -> Crc32 {
+    crcs.reduce(|mut crc, next| {
+        crc.combine(&next);
+        crc
+    })
+    .unwrap_or_default()
+}
+
+/// The sweep over neighbouring chunks, which are zeros or the text and zeros.
+struct Sweep<'a> {
+    bytes: &'a mut [u8],
+    /// Of each chunk and pass.
+    feedback: &'a [[u128; 8]; SIDE_BY_SIDE],
+}
+
+impl OnPath for Sweep<'_> {
+    type Output = Crc32;
+    fn run<S: Simd>(self, simd: S) -> Crc32 {
         simd.run(self)
     }
 }
 
-impl<S: Simd> Job<S> for Fill<'_> {
-    /// The table's CRC-32.
-    type Output = u32;
+impl<S: Simd> Job<S> for Sweep<'_> {
+    /// The CRC-32 of these chunks.
+    type Output = Crc32;
 
     #[inline(always)]
-    fn run(self, simd: S) -> u32 {
-        let bytes = self.0;
+    fn run(self, simd: S) -> Crc32 {
+        let Self { bytes, feedback } = self;
         let keys = KEYS.map(|[high, low]| {
             let mut key = [0; 32];
             key[..16].copy_from_slice(&high.to_be_bytes());
@@ -154,24 +196,23 @@ impl<S: Simd> Job<S> for Fill<'_> {
             simd.key(&key)
         });
         // Of each stage: two passes in every chunk, side by side.
-        let mut feedback: [Group; 4] = std::array::from_fn(|stage| {
-            Group(std::array::from_fn(|i| FEEDBACK[i / 2][2 * stage + i % 2].swap_bytes()))
+        let mut groups: [Group; 4] = std::array::from_fn(|stage| {
+            Group(std::array::from_fn(|i| feedback[i / 2][2 * stage + i % 2].swap_bytes()))
         });
-        let mut crcs: [_; CHUNKS] = std::array::from_fn(|_| crc32fast::Hasher::new());
-        bytes[..TEXT.len()].copy_from_slice(TEXT);
+        let mut crcs: [_; SIDE_BY_SIDE] = std::array::from_fn(|_| Crc32::new());
         for tile in (0..CHUNK_BYTES).step_by(16 * TILE) {
             for at in (tile..tile + 16 * TILE).step_by(16) {
-                for (key, group) in keys.iter().zip(&mut feedback) {
+                for (key, group) in keys.iter().zip(&mut groups) {
                     simd.encrypt(key, group);
                 }
-                for chunk in 0..CHUNKS {
+                for chunk in 0..SIDE_BY_SIDE {
                     let from = chunk * CHUNK_BYTES + at;
                     let place = &mut bytes[from..from + 16];
                     let mut value =
                         if from < 32 { u128::from_le_bytes(std::array::from_fn(|i| place[i])) } else { 0 };
                     // CFB: a pass's ciphertext is its input xor the encrypted feedback; it is the next pass's
                     // input.
-                    for group in &mut feedback {
+                    for group in &mut groups {
                         for pass in 0..2 {
                             let block = &mut group.0[2 * chunk + pass];
                             value ^= *block;
@@ -186,11 +227,7 @@ impl<S: Simd> Job<S> for Fill<'_> {
                 crc.update(&bytes[from..from + 16 * TILE]);
             }
         }
-        let crc = crcs.into_iter().reduce(|mut crc, next| {
-            crc.combine(&next);
-            crc
-        });
-        crc.map_or(0, crc32fast::Hasher::finalize)
+        joined(crcs.into_iter())
     }
 }
 

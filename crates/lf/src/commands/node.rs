@@ -1,31 +1,27 @@
 //! `lf node`: running a node, and starting one from another.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Instant;
 
 use clap::{Args, Subcommand, ValueEnum};
-use lf_client::Client;
+use lf_node::http::tls::{AcmeConfig, AcmeUrl, CertificateSource, Contact, HostNames, HttpsConfig};
 use lf_node::p2p::{P2P_PORT, Target};
 use lf_node::{P2pConfig, RunConfig};
 use lf_proto::api::Peer;
 use lf_proto::base62;
 use lf_proto::blob::Blob;
-use lf_proto::genesis::Genesis;
 
+use super::bootstrap::{self, Bootstrap};
 use crate::cli::Urls;
 use crate::context::Context;
 use crate::failure::{Failure, Result};
-use crate::ui;
 
 /// Run a node, or prepare one
 #[derive(Debug, Args)]
 #[command(
     after_help = "node-start, node-bootstrap and node-connect are other ways to write these commands.",
-    before_long_help = "Examples:\n  lf node start                       run a node\n  lf node start --localtest           run one without peers and work\n  lf node bootstrap http://host:9980  fetch another node's records first\n\n"
+    before_long_help = "Examples:\n  lf node start                       run a node\n  lf node start --localtest           run one without peers and work\n  lf node bootstrap http://host:9980  join the network of another node\n\n"
 )]
 pub(crate) struct Node {
     #[command(subcommand)]
@@ -45,7 +41,7 @@ enum Command {
 /// that is built in. Records in a bootstrap.lf there are read first.
 #[derive(Debug, Args)]
 #[command(
-    before_long_help = "Examples:\n  lf node start\n  lf node start --localtest --logstderr\n  lf node start --path /srv/lf --http 0.0.0.0:9980\n\n"
+    before_long_help = "Examples:\n  lf node start\n  lf node start --localtest --logstderr\n  lf node start --path /srv/lf --http 0.0.0.0:9980\n  lf node start --letsencrypt node.example.org --acme-contact me@example.org\n  lf node start --tls-cert chain.pem --tls-key key.pem --https 8443\n\n"
 )]
 struct Start {
     /// Serve HTTP on this port of loopback, or on ADDRESS:PORT; 0 for none
@@ -72,19 +68,73 @@ struct Start {
     /// Publish comments on what this node sees (not yet)
     #[arg(long, hide = true)]
     oracle: bool,
-    /// Serve HTTPS for these hosts (not yet)
-    #[arg(long, value_name = "HOST,…", hide = true)]
-    letsencrypt: Option<String>,
+    #[command(flatten)]
+    https: Https,
 }
 
-/// Fetch genesis and records of another node
-///
-/// Writes genesis.lf and bootstrap.lf into the home directory, for lf node start to begin with. The records are
-/// checked when the node reads them.
+/// HTTPS for everybody, besides HTTP for this machine. Requests over it are trusted only with the token in
+/// authtoken.secret.
 #[derive(Debug, Args)]
-struct Bootstrap {
-    /// The other node's URL
-    url: String,
+#[command(next_help_heading = "HTTPS")]
+struct Https {
+    /// Serve HTTPS for these hosts too, with a certificate of Let's Encrypt
+    ///
+    /// Their port 443 must lead here. The certificate is kept in the home directory and renewed in time. To give this
+    /// option is to agree to the authority's terms.
+    #[arg(long, value_name = "HOST,…", conflicts_with = "tls_cert")]
+    letsencrypt: Option<HostNames>,
+    /// Serve HTTPS too, with the certificate in this PEM file, its issuers' behind it; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key, a PEM file
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Where to serve HTTPS: a port of all addresses, or ADDRESS:PORT [default: 443]
+    #[arg(long, value_name = "PORT", value_parser = https_address)]
+    https: Option<SocketAddr>,
+    /// Another ACME server's directory, in place of Let's Encrypt's
+    #[arg(long, value_name = "URL", requires = "letsencrypt")]
+    acme_directory: Option<AcmeUrl>,
+    /// Certificates to trust for talking to the ACME server, a PEM file, in place of the system's
+    #[arg(long, value_name = "FILE", requires = "letsencrypt")]
+    acme_root: Option<PathBuf>,
+    /// Where the certificate authority can reach you
+    #[arg(long, value_name = "MAIL", requires = "letsencrypt")]
+    acme_contact: Option<Contact>,
+}
+
+/// The port for HTTPS by default.
+const HTTPS_PORT: u16 = 443;
+
+/// A port of all addresses, or one address and its port.
+fn https_address(text: &str) -> Result<SocketAddr, String> {
+    match text.parse::<u16>() {
+        Ok(port) => Ok(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))),
+        Err(_) => text.parse().map_err(|_| "it must be PORT or ADDRESS:PORT".to_owned()),
+    }
+}
+
+impl Https {
+    fn config(&self) -> Result<Option<HttpsConfig>> {
+        let certificate = match (&self.letsencrypt, &self.tls_cert, &self.tls_key) {
+            (Some(hosts), ..) => CertificateSource::Acme(AcmeConfig {
+                hosts: hosts.clone(),
+                directory: self.acme_directory.clone().unwrap_or_default(),
+                root: self.acme_root.clone(),
+                contact: self.acme_contact.clone(),
+            }),
+            (None, Some(chain), Some(key)) => {
+                CertificateSource::Files { chain: chain.clone(), key: key.clone() }
+            }
+            _ if self.https.is_some() => {
+                return Err(Failure::new("--https needs a certificate")
+                    .hint("give --letsencrypt HOST, or --tls-cert FILE and --tls-key FILE"));
+            }
+            _ => return Ok(None),
+        };
+        let address = self.https.unwrap_or_else(|| SocketAddr::from((Ipv6Addr::UNSPECIFIED, HTTPS_PORT)));
+        Ok(Some(HttpsConfig { address, certificate }))
+    }
 }
 
 /// Tell a node to connect to another
@@ -191,17 +241,12 @@ impl std::fmt::Display for Http {
 pub(crate) fn run(context: &Context, args: Node) -> Result<()> {
     match args.command {
         Command::Start(args) => start(context, &args),
-        Command::Bootstrap(args) => bootstrap(context, &args),
+        Command::Bootstrap(args) => bootstrap::run(context, &args),
         Command::Connect(args) => connect(context, args),
     }
 }
 
 fn start(context: &Context, args: &Start) -> Result<()> {
-    if args.letsencrypt.is_some() {
-        return Err(
-            Failure::new("--letsencrypt is not there yet").hint("put a reverse proxy in front for HTTPS")
-        );
-    }
     if args.oracle {
         return Err(Failure::new("--oracle is not there yet"));
     }
@@ -209,6 +254,7 @@ fn start(context: &Context, args: &Start) -> Result<()> {
         local_test: args.localtest,
         http: args.http.0,
         p2p: args.p2p.config(&args.seed),
+        https: args.https.config()?,
         log_stderr: args.logstderr,
         log_json: args.logjson,
         log_level: match args.loglevel {
@@ -228,57 +274,6 @@ pub(crate) fn run_failure(error: lf_node::RunError) -> Failure {
         Some((message, hint)) => Failure::new(message).hint(hint),
         None => Failure::new(text),
     }
-}
-
-fn bootstrap(context: &Context, args: &Bootstrap) -> Result<()> {
-    let home = context.home()?;
-    let (genesis_path, bootstrap_path) = (home.join("genesis.lf"), home.join("bootstrap.lf"));
-    for path in [&genesis_path, &bootstrap_path] {
-        if path.exists() {
-            return Err(Failure::new(format!(
-                "{} exists: this node has its records already",
-                path.display()
-            ))
-            .hint("bootstrap into an empty home directory: lf --path DIR node bootstrap URL"));
-        }
-    }
-    let client = Client::new([&args.url])?;
-    let status = client.status()?;
-    let genesis = Genesis::parse(&status.genesis_records.0)
-        .map_err(|e| Failure::new(format!("{} has no usable genesis: {e}", args.url)))?;
-    let failed =
-        |path: &Path, e: std::io::Error| Failure::new(format!("cannot write {}: {e}", path.display()));
-    fs::create_dir_all(home).map_err(|e| failed(home, e))?;
-    let begun = Instant::now();
-    let partial = home.join("bootstrap.lf.part");
-    let bar = ui::count_bar("Fetching bytes", Some(status.data_size));
-    let fetch = || -> Result<u64> {
-        let mut file = BufWriter::new(File::create(&partial).map_err(|e| failed(&partial, e))?);
-        let bytes = client.dump_records(&mut file, &mut |bytes| bar.set_position(bytes))?;
-        file.flush().and_then(|()| file.get_ref().sync_all()).map_err(|e| failed(&partial, e))?;
-        Ok(bytes)
-    };
-    let fetched = fetch();
-    bar.finish_and_clear();
-    let bytes = fetched.inspect_err(|_| {
-        let _ = fs::remove_file(&partial);
-    })?;
-    fs::rename(&partial, &bootstrap_path).map_err(|e| failed(&bootstrap_path, e))?;
-    fs::write(&genesis_path, genesis.to_bytes()).map_err(|e| failed(&genesis_path, e))?;
-    context.update(|config| {
-        if !config.urls.contains(&args.url) {
-            config.urls.push(args.url.trim_end_matches('/').to_owned());
-        }
-        Ok(())
-    })?;
-    ui::note(&format!(
-        "{} fetched in {} into {}.",
-        ui::bytes(bytes),
-        ui::took(begun.elapsed()),
-        home.display()
-    ));
-    ui::note("Start the node: lf node start");
-    if context.json { ui::print_json(&status) } else { Ok(()) }
 }
 
 fn connect(context: &Context, args: Connect) -> Result<()> {

@@ -1,25 +1,27 @@
 //! `lf selftest`: does this machine compute what the protocol says?
 
 use std::hint::black_box;
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use lf_client::Workers;
 use lf_node::selftest;
 use lf_proto::hash::Hash;
+use lf_proto::ordinal::OrdinalMask;
 use lf_proto::owner::{OwnerSecret, OwnerType};
 use lf_proto::pulse::{Known, PulseStart, th64};
 use lf_proto::record::{self, Record, RecordBuilder, RecordType};
-use lf_proto::selector::SelectorName;
-use lf_proto::work::{self, Table, TablePasses};
+use lf_proto::selector::{SelectorName, SelectorNames};
+use lf_proto::work::{self, Frankenhash, Table, TablePasses, Work};
 use lf_proto::{base62, masking};
 use serde_json::json;
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
-use crate::ui;
+use crate::{speed, ui};
 
-/// Records or proofs of a batch.
+/// Records of a batch.
 const BATCH: usize = 64;
 /// How long each thing is measured.
 const MEASURE: Duration = Duration::from_millis(150);
@@ -169,12 +171,12 @@ fn each<T>(of: &'static str, count: usize, mut some: impl FnMut() -> T) -> Optio
 /// What a figure of a batch is of, with the implementation that this machine uses.
 fn batch_of(path: &'static str) -> &'static str {
     match path {
-        "scalar" => "each, in plain code",
-        "avx512-ifma" => "each, in AVX-512 lanes",
-        "avx512+vaes" => "for one proof, with AVX-512",
-        "vaes" => "for one proof, with VAES",
-        "aes-ni" => "for one proof, with AES-NI",
-        _ => "for one proof, in plain code",
+        "scalar" => "for signature and selector, in plain code",
+        "avx512-ifma" => "for signature and selector, in AVX-512 lanes",
+        "avx512+vaes" => "to verify one, with AVX-512",
+        "vaes" => "to verify one, with VAES",
+        "aes-ni" => "to verify one, with AES-NI",
+        _ => "to verify one, in plain code",
     }
 }
 
@@ -192,13 +194,20 @@ fn core(show: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
     show(Line {
         what: "selector key of name#1000",
         good: key.as_deref() == Ok("4b673cb75b930081be1177abe4049aa406851a9b6cc7d87704981007643eb4e3"),
-        figure: each("for the key of a new name", 1, || SelectorName::new(black_box(b"name")).key(1)),
+        figure: each("for the key pair of a new name", 1, || SelectorName::new(black_box(b"name"))),
     })?;
     let unmasked = name.ordinal(u64::MAX / 3).ok().and_then(|masked| name.mask().unmask(&masked).ok());
     show(Line {
         what: "ordinals mask and unmask",
         good: unmasked == Some(u64::MAX / 3),
-        figure: each("to mask one more of a name", 1, || name.ordinal(black_box(7))),
+        figure: each("for the first ordinal of a new name", 1, || {
+            OrdinalMask::new(black_box(b"name")).mask(7)
+        }),
+    })?;
+    show(Line {
+        what: "ordinals keep their order",
+        good: [0, 7, 8, u64::MAX].map(|ordinal| name.key(ordinal).ok()).is_sorted(),
+        figure: each("for one more key of a name", 1, || name.key(black_box(7))),
     })?;
 
     let p224 = OwnerSecret::from_seed(OwnerType::P224, b"lol");
@@ -222,17 +231,41 @@ fn core(show: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
                 && check()
                 && value.as_deref() == Ok(VALUE)
                 && claimed == name.key(7).ok(),
-            figure: each("to check signature and selector", 1, check),
+            figure: each("for signature and selector of one alone", 1, check),
         })?;
     }
 
-    let batch = vec![record(&p224)?; BATCH];
-    let some: Vec<&Record> = batch.iter().collect();
-    let check = || record::verify_all(&some, true);
+    let batches = [
+        ("p224 records in batches", &p224),
+        ("p384 records in batches", &p384),
+        ("ed25519 records in batches", &ed25519),
+    ];
+    for (what, owner) in batches {
+        let batch = vec![record(owner)?; BATCH];
+        let some: Vec<&Record> = batch.iter().collect();
+        let check = || record::verify_all(&some, true);
+        show(Line {
+            what,
+            good: check().iter().all(Result::is_ok),
+            figure: each(batch_of(lf_proto::curve::path()), BATCH, check),
+        })?;
+    }
+
+    let whole = worked_records(&p224)?;
+    let table = Table::shared();
+    let check = || {
+        let records: Vec<Record> = whole.iter().filter_map(|bytes| Record::decode(bytes).ok()).collect();
+        let checked = record::verify_all(&records.iter().collect::<Vec<_>>(), true);
+        let proofs: Vec<_> = records.iter().filter_map(|r| Some((r.work_hash(), *r.work()?))).collect();
+        let worked = work::verify_batch(table, &proofs, TablePasses::NONE);
+        (checked, worked)
+    };
+    let (checked, worked) = check();
     show(Line {
-        what: "p224 records in batches",
-        good: check().iter().all(Result::is_ok),
-        figure: each(batch_of(lf_proto::curve::path()), BATCH, check),
+        what: "whole p224 records in batches",
+        good: checked.iter().filter(|c| c.is_ok()).count() == BATCH
+            && worked.iter().filter(|w| w.is_ok()).count() == BATCH,
+        figure: each("each, from bytes, with two selectors and work", BATCH, check),
     })?;
 
     let pulses = || -> Option<bool> {
@@ -252,6 +285,27 @@ fn core(show: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
 
 const VALUE: &[u8] = b"a value that is long enough for a value to be compressed, a value";
 
+/// A batch of records of two selectors with work, as bytes. The work is little, and costs as much to verify as any.
+fn worked_records(owner: &OwnerSecret) -> Result<Vec<Vec<u8>>> {
+    let names = SelectorNames::new(2);
+    (0..BATCH as u64)
+        .map(|i| {
+            let builder = RecordBuilder {
+                record_type: RecordType::Datum,
+                value: VALUE,
+                masking_key: None,
+                selectors: &[(b"name", i), (b"tag", 1)],
+                links: &[Hash([1; 32]), Hash([2; 32])],
+                timestamp: 1_600_000_000,
+                with_pulse_token: false,
+            };
+            let unworked = builder.build_with(owner, &names).map_err(|e| Failure::new(e.to_string()))?;
+            let work = Workers::default().search(unworked.work_hash(), 1, &mut |_| true)?;
+            Ok(unworked.sign(owner, Some(work)).as_bytes().to_vec())
+        })
+        .collect()
+}
+
 fn record(owner: &OwnerSecret) -> Result<Record> {
     let builder = RecordBuilder {
         record_type: RecordType::Datum,
@@ -266,54 +320,102 @@ fn record(owner: &OwnerSecret) -> Result<Record> {
     Ok(unworked.sign(owner, None))
 }
 
+/// Billable bytes of a record of a short value under one name, and how many searches for its work are averaged.
+const TYPICAL_RECORD_BYTES: u64 = speed::TYPICAL_RECORD_BYTES;
+const SEARCHES: u8 = 10;
+/// Proofs a batch, and proofs that are made and verified between two looks at the clock.
+const PROOFS: usize = 16;
+const PROOFS_TIMED: u64 = 1024;
+
 fn wharrgarbl(show: &mut dyn FnMut(Line) -> Result<()>) -> Result<()> {
-    let begun = Instant::now();
-    // Panics if the table's checksum is not the protocol's.
-    let table = Table::shared();
-    show(Line {
-        what: "table of 128 MiB",
-        good: true,
-        figure: Some(Figure {
-            value: begun.elapsed().as_secs_f64(),
-            unit: "s",
-            of: "to make it",
-            threads: 1,
-        }),
-    })?;
-    let record = record(&OwnerSecret::from_seed(OwnerType::Ed25519, b"lol"))?;
-    let difficulty = work::cost(record.billable_bytes());
-    let (mut hashes, mut elapsed) = (0, Duration::ZERO);
     let workers = Workers::default();
-    let found = workers.search(record.work_hash(), difficulty, &mut |progress| {
-        (hashes, elapsed) = (progress.hashes_done, progress.elapsed);
-        true
-    })?;
-    let speed = hashes as f64 / elapsed.as_secs_f64().max(1e-9) / 1e6;
-    let good = found.difficulty() == difficulty
-        && work::verify(table, record.work_hash(), &found, TablePasses::NONE).is_ok();
+    let threads = workers.threads.get();
+    let seconds = |begun: Instant, of, threads| {
+        Some(Figure { value: begun.elapsed().as_secs_f64(), unit: "s", of, threads })
+    };
+    // Both panic if the table's checksum is not the protocol's.
+    let begun = Instant::now();
+    let table = Table::shared();
+    let figure = seconds(begun, "until ready when first needed", threads.min(2));
+    show(Line { what: "table of 128 MiB", good: true, figure })?;
+    let begun = Instant::now();
+    let again = Table::generate();
+    let figure = seconds(begun, "to make another", threads.min(2));
+    show(Line { what: "table of 128 MiB again", good: again.as_bytes() == table.as_bytes(), figure })?;
+    drop(again);
+
+    for (what, workers) in
+        [("search on one thread", Workers { threads: NonZeroUsize::MIN }), ("search on all threads", workers)]
+    {
+        let value = workers.measure(2 * MEASURE) / 1e6;
+        let figure = Figure { value, unit: "M hashes/s", of: "searched", threads: workers.threads.get() };
+        show(Line { what, good: value > 0.0, figure: Some(figure) })?;
+    }
+
+    let difficulty = work::required_difficulty(TYPICAL_RECORD_BYTES, 1);
+    let (mut good, mut elapsed) = (true, Duration::ZERO);
+    for i in 0..SEARCHES {
+        let input = [i; 48];
+        let begun = Instant::now();
+        let found = workers.search(&input, difficulty, &mut |_| true)?;
+        elapsed += begun.elapsed();
+        let verify = |input, passes| work::verify(table, input, &found, passes);
+        good &= found.difficulty() == difficulty
+            && verify(&input, TablePasses::NONE).is_ok()
+            && verify(&[!i; 48], TablePasses::ALL).is_err();
+    }
     show(Line {
-        what: "search for a small record's work",
+        what: "work for a 250-byte record",
         good,
         figure: Some(Figure {
-            value: speed,
-            unit: "M hashes/s",
-            of: "searched",
-            threads: workers.threads.get(),
+            value: elapsed.as_secs_f64() / f64::from(SEARCHES),
+            unit: "s",
+            of: "on average over 10 searches, work factor 1,",
+            threads,
         }),
     })?;
-    let proofs = vec![(record.work_hash(), found); BATCH];
-    let check = || work::verify_batch(table, &proofs, TablePasses::NONE);
-    show(Line {
-        what: "verification in batches",
-        good: check().iter().all(Result::is_ok),
-        figure: each(batch_of(work::Path::best().name()), BATCH, check),
-    })?;
-    let mut other = *record.work_hash();
-    other[0] ^= 1;
-    let verify = || work::verify(table, record.work_hash(), &found, TablePasses::NONE);
-    show(Line {
-        what: "verification",
-        good: work::verify(table, &other, &found, TablePasses::ALL).is_err(),
-        figure: each("for one proof", 1, verify),
-    })
+
+    for (what, batch, rounds_max) in [
+        ("one-round proofs one by one", 1, 1),
+        ("one-round proofs in batches of 16", PROOFS, 1),
+        ("any-rounds proofs one by one", 1, 6),
+        ("any-rounds proofs in batches of 16", PROOFS, 6),
+    ] {
+        show(verification(what, batch, rounds_max))?;
+    }
+    Ok(())
+}
+
+/// Verifies proofs that nobody has seen before, so that nothing of theirs is in the processor's caches: the first two
+/// colliders of a record that have so many rounds at most (searches find those of one round; 6 are any).
+fn verification(what: &'static str, batch: usize, rounds_max: u32) -> Line {
+    let table = Table::shared();
+    let proof = |n: u64| {
+        let input: [u8; 48] = std::array::from_fn(|i| (n >> (8 * (i % 8))) as u8);
+        let hash = Frankenhash::new(table, &input);
+        let mut colliders = (0..).filter(|c| hash.rounds(&Frankenhash::input(*c)) <= rounds_max);
+        let mut collider = || colliders.next().unwrap_or(0);
+        (input, Work::new([collider(), collider()], 1))
+    };
+    let (mut good, mut best, mut from) = (true, f64::MAX, 0);
+    let begun = Instant::now();
+    while begun.elapsed() < 2 * MEASURE {
+        let proofs: Vec<_> = (from..from + PROOFS_TIMED).map(proof).collect();
+        let proofs: Vec<_> = proofs.iter().map(|(input, work)| (input, *work)).collect();
+        let started = Instant::now();
+        let verdicts: Vec<_> = proofs
+            .chunks(batch)
+            .flat_map(|some| work::verify_batch(table, some, TablePasses::NONE))
+            .collect();
+        best = best.min(started.elapsed().as_secs_f64() * 1e6 / PROOFS_TIMED as f64);
+        // The definition is slow: some of the first are enough.
+        let compared = if from == 0 { 128 } else { 0 };
+        good &=
+            proofs.iter().zip(verdicts).take(compared).all(|((input, work), verdict)| {
+                work::verify(table, *input, work, TablePasses::NONE) == verdict
+            });
+        from += PROOFS_TIMED;
+    }
+    let of = batch_of(work::Path::best().name());
+    Line { what, good, figure: Some(Figure { value: best, unit: "µs", of, threads: 1 }) }
 }

@@ -67,7 +67,8 @@ fn health(url: &str, status: &NodeStatus, here: u64, took: Duration, cost: Optio
     );
     row("records", format!("{}, {}", ui::plural(status.record_count, "record"), ui::bytes(status.data_size)));
     if status.missing_count > 0 {
-        let (fetched, missing) = (ui::count(status.fetched_count), ui::plural(status.missing_count, "record"));
+        let (fetched, missing) =
+            (ui::count(status.fetched_count), ui::plural(status.missing_count, "record"));
         row("fetching", format!("{missing} still missing, {fetched} fetched"));
     }
     let id: String = p.id.iter().take(6).map(|b| format!("{b:02x}")).collect();
@@ -97,6 +98,13 @@ fn health(url: &str, status: &NodeStatus, here: u64, took: Duration, cost: Optio
         (_, port) => format!("{} connected, port {port}", status.peers.len()),
     };
     row("peers", peers);
+    if !status.https_problem.is_empty() {
+        row("https", format!("{bad}no new certificate{bad:#}: {}", one_line(&status.https_problem)));
+    }
+    if let Some(until) = status.https_until {
+        let mark = if until > status.clock { good } else { bad };
+        row("certificate", format!("{mark}valid until {}{mark:#}", times::show(until)));
+    }
     let off = status.clock.abs_diff(here);
     let drift = p.record_max_time_drift.max(1);
     row(

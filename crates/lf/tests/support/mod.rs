@@ -129,8 +129,13 @@ impl Node {
 
     /// In a directory that is there already, and removed afterwards.
     pub fn start_in(base: PathBuf, args: &[&str]) -> Self {
+        Self::start_any(base, &[&["-localtest"], args].concat())
+    }
+
+    /// As [`Node::start_in`], in whatever mode the arguments say.
+    pub fn start_any(base: PathBuf, args: &[&str]) -> Self {
         let mut command = command(&base);
-        command.args(["node-start", "-localtest", "-http", "127.0.0.1:0"]).args(args);
+        command.args(["node-start", "-http", "127.0.0.1:0"]).args(args);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -156,6 +161,12 @@ impl Node {
         self.child.wait().unwrap();
     }
 
+    /// Kills the node and gives its directory, which stays.
+    pub fn into_base(mut self) -> PathBuf {
+        self.kill();
+        std::mem::take(&mut self.base)
+    }
+
     /// The home that the node was given.
     pub fn base(&self) -> &Path {
         &self.base
@@ -170,6 +181,8 @@ impl Drop for Node {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.base);
+        if !self.base.as_os_str().is_empty() {
+            let _ = std::fs::remove_dir_all(&self.base);
+        }
     }
 }

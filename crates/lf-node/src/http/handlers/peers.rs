@@ -32,7 +32,8 @@ pub(crate) fn connect(context: &Context, call: &Call) -> Result<Reply, Failure> 
         if peer.ip.is_empty() {
             return Ok(done());
         }
-        let ip: IpAddr = peer.ip.parse().map_err(|_| invalid(format!("invalid IP address: {:.100}", peer.ip)))?;
+        let ip: IpAddr =
+            peer.ip.parse().map_err(|_| invalid(format!("invalid IP address: {:.100}", peer.ip)))?;
         let identity = Some(peer.identity.0.as_slice()).filter(|identity| !identity.is_empty());
         match (&context.p2p, peer.port) {
             (None, _) => return Ok(done()),

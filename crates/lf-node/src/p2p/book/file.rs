@@ -54,7 +54,8 @@ pub(crate) fn load(path: &Path) -> (Book, Bans, Option<String>) {
     };
     let mut book = Book::default();
     for line in contents.peers.into_iter().take(PEERS_MAX) {
-        let addresses: Vec<PeerAddress> = line.addresses.iter().filter_map(|text| text.parse().ok()).collect();
+        let addresses: Vec<PeerAddress> =
+            line.addresses.iter().filter_map(|text| text.parse().ok()).collect();
         let Some(first) = addresses.first() else { continue };
         let peer = first.peer;
         for address in addresses.iter().filter(|address| address.peer == peer) {

@@ -60,8 +60,13 @@ pub(super) struct Dialer {
 
 impl Dialer {
     pub(super) fn new(seeds: Vec<Target>, commands: Commands) -> Self {
-        let mut dialer =
-            Dialer { seeds: Vec::new(), commands, dialing: HashMap::new(), ourselves: Vec::new(), feeling: 0 };
+        let mut dialer = Dialer {
+            seeds: Vec::new(),
+            commands,
+            dialing: HashMap::new(),
+            ourselves: Vec::new(),
+            feeling: 0,
+        };
         seeds.into_iter().for_each(|target| dialer.add(target));
         dialer
     }
@@ -120,7 +125,9 @@ impl Network {
         for place in 0..self.dialer.seeds.len() {
             let Some(seed) = self.dialer.seeds.get_mut(place) else { return };
             let there = |peer: &PeerId| self.connected.contains_key(peer);
-            if seed.next_ms > now_ms || seed.peers.iter().any(there) || seed.target.peer.as_ref().is_some_and(there)
+            if seed.next_ms > now_ms
+                || seed.peers.iter().any(there)
+                || seed.target.peer.as_ref().is_some_and(there)
             {
                 continue;
             }
@@ -136,7 +143,8 @@ impl Network {
                     tokio::spawn(async move {
                         let found = tokio::net::lookup_host((name, target.port));
                         let found = tokio::time::timeout(RESOLVE_TIME_MAX, found).await;
-                        let sockets = found.ok().and_then(Result::ok).map(Iterator::collect).unwrap_or_default();
+                        let sockets =
+                            found.ok().and_then(Result::ok).map(Iterator::collect).unwrap_or_default();
                         // Nobody takes it any more only when the node stops.
                         let _ = commands.send(Command::Resolved { target, seed: place, sockets });
                     });
@@ -159,7 +167,8 @@ impl Network {
             // Different peers may be behind one name.
             None => {
                 for socket in sockets {
-                    let options = DialOpts::unknown_peer_id().address(to_multiaddr(&socket)).allocate_new_port();
+                    let options =
+                        DialOpts::unknown_peer_id().address(to_multiaddr(&socket)).allocate_new_port();
                     let dialing = Dialing { peer: None, socket: Some(socket), seed: Some(seed) };
                     dialled |= self.dial(options.build(), dialing);
                 }
@@ -212,6 +221,8 @@ impl Network {
                 self.dialer.dialing.insert(id, dialing);
                 true
             }
+            // It is being tried already.
+            Err(DialError::DialPeerConditionFalse(_)) => true,
             Err(error) => {
                 debug!(%error, "cannot connect");
                 false

@@ -1,4 +1,5 @@
-//! Scalars as odd digits of fixed windows: no digit is zero, so that all lanes do the same.
+//! Scalars as digits of fixed windows, so that all lanes do the same: odd ones for curves whose formulas cannot add
+//! infinity, any for Ed25519, whose formulas can.
 
 use super::simd::LANES;
 use crate::curve::field::sub_borrow;
@@ -14,7 +15,7 @@ pub(super) struct Digits {
 /// The digits of one window.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Digit {
-    /// Where the digit's absolute value stands in a table of odd multiples.
+    /// Where the digit's absolute value stands in its table: of odd multiples, or (`with_zeros`) of all.
     pub(super) index: [u8; LANES],
     /// The lanes whose digit is negative.
     pub(super) negative: u8,
@@ -57,6 +58,29 @@ impl Digits {
     }
 }
 
+/// Plain digits, the least significant first, of scalars of at most so many bits: −2^(w−1) < digit ≤ 2^(w−1), `index`
+/// being the absolute value. For points whose order may be even, where n − k is not −k. There is one window more than
+/// the bits fill, unless its carry has room in the last.
+pub(super) fn with_zeros<const N: usize>(
+    scalars: [&[u64; N]; LANES],
+    scalar_bits: usize,
+    window_bits: usize,
+) -> Vec<Digit> {
+    let mut digits = vec![Digit::default(); windows(scalar_bits + 1, window_bits)];
+    let half = 1 << (window_bits - 1);
+    for (lane, scalar) in scalars.into_iter().enumerate() {
+        let mut carry = 0;
+        for (i, digit) in digits.iter_mut().enumerate() {
+            let value = bits(scalar, window_bits * i, window_bits) + carry;
+            carry = usize::from(value > half);
+            digit.index[lane] = if carry == 1 { 2 * half - value } else { value } as u8;
+            digit.negative |= (carry as u8) << lane;
+        }
+        debug_assert_eq!(carry, 0, "a scalar of at most {scalar_bits} bits");
+    }
+    digits
+}
+
 /// `count` bits of a number from bit `start` on; bits beyond its end are 0.
 fn bits<const N: usize>(number: &[u64; N], start: usize, count: usize) -> usize {
     let (word, shift) = (start / 64, start % 64);
@@ -78,6 +102,21 @@ fn difference<const N: usize>(a: &[u64; N], b: &[u64; N]) -> [u64; N] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digits_with_zeros_add_up() {
+        for window_bits in 2..=8 {
+            for scalar in 0..1 << 13 {
+                let mut sum = 0i64;
+                for (i, digit) in with_zeros([&[scalar]; LANES], 13, window_bits).iter().enumerate() {
+                    assert!(digit.index[5] <= 1 << (window_bits - 1));
+                    let value = i64::from(digit.index[5]) << (window_bits * i);
+                    sum += if digit.negative >> 5 & 1 == 1 { -value } else { value };
+                }
+                assert_eq!(sum, scalar as i64, "{window_bits} bits");
+            }
+        }
+    }
 
     #[test]
     fn digits_add_up() {

@@ -1,6 +1,6 @@
 //! Field arithmetic in lanes: numbers of unsaturated limbs, so that sums and differences carry nothing.
 //!
-//! A number has L limbs of 48 or 45 bits in 64-bit lanes. Products give limbs of hardly more than that, the
+//! A number has L limbs of 43 to 48 bits in 64-bit lanes. Products give limbs of hardly more than that, the
 //! *unit*; sums and differences give several units. IFMA takes the low 52 bits of a factor and drops the rest
 //! silently, so a factor must stay below 2⁵² and that of a square, whose limbs are doubled, below 2⁵¹.
 //! `bounds` in the tests proves all of it by intervals. Values are redundant modulo p: only `canonical` ones
@@ -8,6 +8,7 @@
 
 mod p160;
 mod p224;
+mod p25519;
 mod p384;
 
 use std::marker::PhantomData;
@@ -15,6 +16,7 @@ use std::marker::PhantomData;
 pub(super) use p160::P160;
 pub(super) use p224::P224;
 pub(super) use p384::P384;
+pub(super) use p25519::{P25519, root_of_ratio};
 
 use super::constants::join;
 use super::simd::{Job, LANES, Row, Simd, unroll};

@@ -4,7 +4,7 @@
 //! Rust (`portable`), in AVX-512 (`avx512`) and, in tests, on intervals that prove the bounds of all limbs.
 
 /// Lanes of a vector: signatures that are worked on at once.
-pub(super) const LANES: usize = 8;
+pub(in crate::curve) const LANES: usize = 8;
 
 /// The memory form of a vector, one cache line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,5 +5,6 @@
 
 mod bounds;
 mod counts;
+mod ed25519;
 mod operations;
 mod recovery;

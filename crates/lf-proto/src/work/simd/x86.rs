@@ -9,7 +9,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Ahead, GROUP, Group, Job, Simd};
+use super::{Ahead, GROUP, Group, Job, PAIRS, Simd};
 use crate::work::table::TABLE_BYTES;
 
 /// For each place of a byte: controls that take byte l of a register to that place of block l, zero elsewhere.
@@ -74,6 +74,24 @@ fn expand(key: &[u8; 32]) -> [__m128i; 15] {
     keys
 }
 
+/// Round keys of AES-256 for each block of a group: neighbours have the same.
+type PairKeys = [Group; 15];
+
+/// Round keys for each pair of blocks; zeros where there is no key.
+#[target_feature(enable = "aes")]
+fn expand_pairs(keys: &[[u8; 32]]) -> PairKeys {
+    let mut laid_out = [Group::ZERO; 15];
+    for (pair, key) in keys.iter().enumerate().take(PAIRS) {
+        for (group, key) in laid_out.iter_mut().zip(expand(key)) {
+            let blocks: &mut [u128; 2] = &mut group.0.as_chunks_mut().0[pair];
+            let half = _mm_cvtsi128_si64(key) as u64;
+            let other = _mm_cvtsi128_si64(_mm_unpackhi_epi64(key, key)) as u64;
+            *blocks = [u128::from(other) << 64 | u128::from(half); 2];
+        }
+    }
+    laid_out
+}
+
 /// The rounds between the first and the last, written out, and what is done after each: a block that is told
 /// how many rounds were done before and after it.
 macro_rules! rounds {
@@ -82,8 +100,8 @@ macro_rules! rounds {
     };
     (@ $x:ident $key:ident $op:ident $from:pat_param, $to:pat_param, $between:block: $($round:literal)*) => {
         $(
-            for x in &mut $x {
-                *x = $op(*x, $key[$round]);
+            for (register, x) in $x.iter_mut().enumerate() {
+                *x = $op(*x, $key($round, register));
             }
             #[allow(clippy::identity_op)]
             {
@@ -147,20 +165,56 @@ macro_rules! path {
                 unsafe { $store(blocks.as_mut_ptr().cast(), x) }
             }
 
+            /// Encrypts; `key` is told a round and a register.
             #[target_feature(enable = $all_features)]
             #[inline]
-            pub(super) fn encrypt(key: &Keys, group: &mut Group) {
+            fn encrypt_with(key: impl Fn(usize, usize) -> $register, group: &mut Group) {
                 for pass in 0..REGISTERS / AT_ONCE {
                     let first = pass * AT_ONCE;
+                    let key = |round, i| key(round, first + i);
                     let mut x = [$repeat(_mm_setzero_si128()); AT_ONCE];
                     for i in 0..AT_ONCE {
-                        x[i] = $xor(load(group, first + i), key[0]);
+                        x[i] = $xor(load(group, first + i), key(0, i));
                     }
                     rounds!(x, key, $round, |_, _| {});
                     for i in 0..AT_ONCE {
-                        store(group, first + i, $last(x[i], key[14]));
+                        store(group, first + i, $last(x[i], key(14, i)));
                     }
                 }
+            }
+
+            /// Xors bytes into the blocks and encrypts; `key` as above, `between` is told a pass and how many
+            /// rounds of it were done before and after some.
+            #[target_feature(enable = $all_features)]
+            #[inline]
+            fn step_with(
+                key: impl Fn(usize, usize) -> $register,
+                group: &mut Group,
+                bytes: &[u8; GROUP],
+                at: usize,
+                mut between: impl FnMut(usize, usize, usize),
+            ) {
+                // SAFETY: 16 bytes are a block; the load is one for any alignment.
+                let bytes = $repeat(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) });
+                for pass in 0..REGISTERS / AT_ONCE {
+                    let first = pass * AT_ONCE;
+                    let key = |round, i| key(round, first + i);
+                    let mut x = [bytes; AT_ONCE];
+                    for i in 0..AT_ONCE {
+                        let spread = $shuffle(bytes, load(&SPREAD[at % 8], first + i));
+                        x[i] = $xor($xor(load(group, first + i), key(0, i)), spread);
+                    }
+                    rounds!(x, key, $round, |from, to| { between(pass, from, to) });
+                    for i in 0..AT_ONCE {
+                        store(group, first + i, $last(x[i], key(14, i)));
+                    }
+                }
+            }
+
+            #[target_feature(enable = $all_features)]
+            #[inline]
+            pub(super) fn encrypt(key: &Keys, group: &mut Group) {
+                encrypt_with(|round, _| key[round], group);
             }
 
             #[target_feature(enable = $all_features)]
@@ -172,36 +226,41 @@ macro_rules! path {
                 at: usize,
                 ahead: Ahead<'_>,
             ) {
-                // SAFETY: 16 bytes are a block; the load is one for any alignment.
-                let bytes = $repeat(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) });
-                for pass in 0..REGISTERS / AT_ONCE {
-                    let first = pass * AT_ONCE;
-                    let mut x = [bytes; AT_ONCE];
-                    for i in 0..AT_ONCE {
-                        let spread = $shuffle(bytes, load(&SPREAD[at % 8], first + i));
-                        x[i] = $xor($xor(load(group, first + i), key[0]), spread);
+                // As many prefetches as blocks, spread over the rounds.
+                const BLOCKS: usize = AT_ONCE * $blocks;
+                step_with(|round, _| key[round], group, bytes, at, |pass, from, to| {
+                    for l in from * BLOCKS / 13..to * BLOCKS / 13 {
+                        let state = ahead.states.0[pass * BLOCKS + l];
+                        prefetch_l2(&ahead.table[state as usize & (TABLE_BYTES - 1)]);
                     }
-                    // As many prefetches as blocks, spread over the rounds.
-                    const BLOCKS: usize = AT_ONCE * $blocks;
-                    rounds!(x, key, $round, |from, to| {
-                        for l in from * BLOCKS / 13..to * BLOCKS / 13 {
-                            let state = ahead.states.0[first * $blocks + l];
-                            prefetch_l2(&ahead.table[state as usize & (TABLE_BYTES - 1)]);
-                        }
-                    });
-                    for i in 0..AT_ONCE {
-                        store(group, first + i, $last(x[i], key[14]));
-                    }
-                }
+                });
+            }
+
+            #[target_feature(enable = $all_features)]
+            #[inline]
+            pub(super) fn encrypt_pairs(keys: &PairKeys, group: &mut Group) {
+                encrypt_with(|round, register| load(&keys[round], register), group);
+            }
+
+            #[target_feature(enable = $all_features)]
+            #[inline]
+            pub(super) fn step_pairs(keys: &PairKeys, group: &mut Group, bytes: &[u8; GROUP], at: usize) {
+                step_with(|round, register| load(&keys[round], register), group, bytes, at, |_, _, _| {});
             }
         }
 
         impl Simd for $path {
             type Key = $module::Keys;
+            type PairKeys = PairKeys;
 
             fn key(self, key: &[u8; 32]) -> Self::Key {
                 // SAFETY: `self` exists, so the machine has the instructions.
                 unsafe { $module::key(key) }
+            }
+
+            fn pair_keys(self, keys: &[[u8; 32]]) -> PairKeys {
+                // SAFETY: as above.
+                unsafe { expand_pairs(keys) }
             }
 
             #[inline(always)]
@@ -214,6 +273,18 @@ macro_rules! path {
             fn step(self, key: &Self::Key, group: &mut Group, bytes: &[u8; GROUP], at: usize, ahead: Ahead<'_>) {
                 // SAFETY: as above.
                 unsafe { $module::step(key, group, bytes, at, ahead) }
+            }
+
+            #[inline(always)]
+            fn encrypt_pairs(self, keys: &PairKeys, group: &mut Group) {
+                // SAFETY: as above.
+                unsafe { $module::encrypt_pairs(keys, group) }
+            }
+
+            #[inline(always)]
+            fn step_pairs(self, keys: &PairKeys, group: &mut Group, bytes: &[u8; GROUP], at: usize) {
+                // SAFETY: as above.
+                unsafe { $module::step_pairs(keys, group, bytes, at) }
             }
 
             #[inline(always)]

@@ -200,6 +200,8 @@ fn answers_are_described() {
         read_only_reason: if full { "full".to_owned() } else { String::new() },
         missing_count: 1,
         fetched_count: 1,
+        https_until: full.then_some(1),
+        https_problem: if full { "none".to_owned() } else { String::new() },
     };
     check("NodeStatus", &status(true), Some(&status(false)));
     let owner_status = |full: bool| api::OwnerStatus {

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use crypto_bigint::{NonZero, U512, U1024};
 
 use crate::curve::lanes::constants::multiple;
+use crate::curve::lanes::edwards;
 use crate::curve::lanes::field::{self, COLUMNS, Field, Lanes, UNITS_1, UNITS_3, UNITS_5};
 use crate::curve::lanes::point::{Add, AddAffine, Addend, AffineAddend, Conjugates, DoubleTimes, Point};
 use crate::curve::lanes::simd::{Job, Row, Simd};
@@ -249,6 +250,40 @@ fn no_limb_overflows_p160() {
 #[test]
 fn no_limb_overflows_p224() {
     proves::<field::P224, 5>();
+}
+
+#[test]
+fn no_limb_overflows_p25519() {
+    proves::<field::P25519, 6>();
+    let k = Lanes::<Intervals, field::P25519, 6>::new(Intervals);
+    let unit = units::<field::P25519, 6>(17);
+    let twice_d = [field::P25519::MASK; 6];
+
+    // What may come out of additions and doublings may go into them again.
+    let any = || edwards::Point { x: unit, y: unit, z: unit, t: unit };
+    let stays = |point: &edwards::Point<Interval>| {
+        for coordinate in [&point.x, &point.y, &point.z, &point.t] {
+            assert_within(coordinate, &unit);
+        }
+    };
+    let mut point = any();
+    Intervals.call(edwards::DoubleTimes { k, point: &mut point, times: 2 });
+    stays(&point);
+    let addend = Intervals.call(edwards::ToAddend { k, point: &any(), twice_d: &twice_d });
+    let mut point = any();
+    let negated = edwards::negate_where(k, 1, &addend);
+    for addend in [&addend, &negated] {
+        Intervals.call(edwards::Add { k, point: &mut point, addend });
+        stays(&point);
+    }
+
+    // Decoding: the ratio that x² is, and its check.
+    let one = k.one();
+    let (u, v) = (k.sub::<UNITS_1>(&unit, &one), k.add(&unit, &one));
+    let x = field::root_of_ratio(k, &u, &v);
+    assert_within(&x, &unit);
+    k.canonical(&k.sub::<UNITS_3>(&k.mul(&v, &k.square(&x)), &u));
+    assert_within(&k.mul(&k.neg_where::<UNITS_1>(1, &x), &unit), &unit);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::curve::lanes::constants::{doubled, join, small};
 use crate::curve::lanes::field::{self, Field, Lanes};
 use crate::curve::lanes::portable::Portable;
 use crate::curve::lanes::simd::{Job, LANES, Row, Simd};
-use crate::curve::params::{P160Field, P224Field, P384Field};
+use crate::curve::params::{Ed25519Field, P160Field, P224Field, P384Field};
 
 /// Every operation, on these three vectors and this mask.
 struct Everything {
@@ -33,6 +33,8 @@ impl<S: Simd> Job<S> for Everything {
             s.store(s.and(a, b)),
             s.store(s.or(a, b)),
             s.store(s.shl::<7>(s.shr::<7>(a))),
+            s.store(s.shl::<3>(s.shr::<43>(a))),
+            s.store(s.shl::<9>(s.shr::<40>(a))),
             s.store(s.shl::<32>(s.shr::<45>(a))),
             s.store(s.shr::<48>(a)),
             s.store(s.madd_low(s.shr::<1>(c), s.shr::<12>(a), s.shr::<12>(b))),
@@ -157,6 +159,11 @@ proptest! {
     #[test]
     fn field_p224(a in limbs(), b in limbs()) {
         agrees::<field::P224, P224Field, 5, 4>(a, b);
+    }
+
+    #[test]
+    fn field_p25519(a in limbs(), b in limbs()) {
+        agrees::<field::P25519, Ed25519Field, 6, 4>(a, b);
     }
 
     #[test]
