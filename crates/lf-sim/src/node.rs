@@ -1,6 +1,6 @@
 //! A simulated node: the real store, rules and replication, and what a transport keeps for them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use lf_store::storage::SimStorage;
 use lf_store::{IndexPlace, Store, StoreError, StoreOptions, StoreReader, View};
 
 use crate::random::Random;
-use crate::records::{BEGIN_SECS, genesis};
+use crate::records::{BEGIN_SECS, DRIFT_SECS, genesis};
 use crate::scenario::Behaviour;
 use crate::trace::number_of;
 
@@ -77,6 +77,11 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// Whether a message was seen.
+    pub(crate) fn contains(&self, id: u64) -> bool {
+        self.now.contains(&id) || self.before.contains(&id)
+    }
+
     /// Takes notice of a message; returns whether it is new.
     pub(crate) fn insert(&mut self, id: u64, at_us: u64) -> bool {
         if at_us >= self.turned_us + SEEN_US {
@@ -100,6 +105,8 @@ pub(crate) struct Live {
     /// Neighbours that gossip is forwarded to.
     pub(crate) mesh: BTreeSet<usize>,
     pub(crate) seen: Seen,
+    /// Messages that it has published or forwarded lately, and when.
+    pub(crate) lately: VecDeque<(u64, Rc<Message>)>,
     pub(crate) waiting: BTreeMap<MessageId, Waiting>,
     /// Messages under judgement, by content.
     pub(crate) judging: BTreeMap<u64, MessageId>,
@@ -152,6 +159,11 @@ impl SimNode {
         self.behaviour.is_none()
     }
 
+    /// Whether its clock is off by more than the network lets pass.
+    pub(crate) fn has_wrong_clock(&self) -> bool {
+        self.skew_secs.unsigned_abs() > DRIFT_SECS
+    }
+
     /// The time as this node has it.
     pub(crate) fn now(&self, now_us: u64) -> Now {
         let started_us = self.live.as_ref().map_or(0, |live| live.started_us);
@@ -190,6 +202,7 @@ pub(crate) fn start(storage: SimStorage, now_us: u64, random: &mut Random) -> Re
         linked: 0,
         mesh: BTreeSet::new(),
         seen: Seen::default(),
+        lately: VecDeque::new(),
         waiting: BTreeMap::new(),
         judging: BTreeMap::new(),
         asked: BTreeMap::new(),

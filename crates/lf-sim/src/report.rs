@@ -1,4 +1,7 @@
 //! How fast and how dear records spread: networks of three sizes with equal links, against a stored baseline.
+//!
+//! What the figures depend on besides the code under test are the mesh of the scenario and what checking and storing are
+//! taken to cost (`world/life.rs`).
 
 use std::collections::BTreeMap;
 use std::fmt;

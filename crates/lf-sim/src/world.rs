@@ -108,8 +108,19 @@ pub struct Outcome {
 #[derive(Debug, Clone)]
 enum Packet {
     Gossip(Rc<Message>),
-    Question { ticket: Ticket, bytes: Vec<u8> },
-    Answer { ticket: Ticket, bytes: Vec<u8>, offence: bool },
+    /// These messages came lately, by content hash.
+    Have(Vec<u64>),
+    /// These messages, please.
+    Want(Vec<u64>),
+    Question {
+        ticket: Ticket,
+        bytes: Vec<u8>,
+    },
+    Answer {
+        ticket: Ticket,
+        bytes: Vec<u8>,
+        offence: bool,
+    },
 }
 
 /// Something that will happen.

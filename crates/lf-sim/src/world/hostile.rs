@@ -175,7 +175,7 @@ impl World {
             }
             Behaviour::FloodRecords if !self.healed => {
                 for _ in 0..3 {
-                    let name = format!("flood-{node}-{}", self.nodes[node].made);
+                    let name = format!("flood-{}", self.nodes[node].made % 4);
                     self.publish_own(node, &name, 0);
                 }
             }
@@ -242,7 +242,7 @@ impl World {
     }
 
     fn flawed_record(&mut self, node: usize, flaw: Flaw) -> Option<Vec<u8>> {
-        let names = [format!("flawed-{}", self.random.below(1_000))];
+        let names = [format!("flawed-{}", self.random.below(4))];
         let links = self.links(node);
         let draft = self.draft_of(node, &names, &links);
         let owner = Owner::new(&mut self.random);
@@ -250,7 +250,7 @@ impl World {
     }
 
     fn orphan(&mut self, node: usize, missing: Hash) -> Option<Vec<u8>> {
-        let names = [format!("orphan-{}", self.random.below(1_000_000))];
+        let names = [format!("orphan-{}", self.random.below(4))];
         let mut links = self.links(node);
         links.push(missing);
         let draft = self.draft_of(node, &names, &links);

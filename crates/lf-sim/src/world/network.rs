@@ -28,6 +28,10 @@ const ASKED_MAX: usize = 64;
 const ASKING_MAX: usize = 64;
 /// Peers that may dial a node.
 const INBOUND_MAX: usize = 64;
+/// How long messages are told of and kept for those who ask, in microseconds.
+const LATELY_US: u64 = 3_000_000;
+/// Bytes that name a message.
+const ID_BYTES: u64 = 34;
 /// Messages a hostile node remembers.
 const CAPTURED_MAX: usize = 64;
 
@@ -78,6 +82,23 @@ impl World {
             self.plan_in(2 * HANDSHAKE_TRIPS * latency, Happening::Open { from: node, to: peer, life });
         }
         self.keep_mesh(node);
+        self.tell_lately(node);
+    }
+
+    /// Tells some peers that are not neighbours which messages came lately.
+    fn tell_lately(&mut self, node: usize) {
+        let now_us = self.now_us;
+        let SimNode { live: Some(live), connections, .. } = &mut self.nodes[node] else { return };
+        live.lately.retain(|(at_us, _)| at_us + LATELY_US > now_us);
+        if live.lately.is_empty() {
+            return;
+        }
+        let ids: Vec<u64> = live.lately.iter().map(|(_, message)| message.id).collect();
+        let others: Vec<usize> =
+            connections.keys().filter(|peer| !live.mesh.contains(peer)).copied().collect();
+        for peer in self.random.sample(others, self.scenario.mesh.lazy) {
+            self.send(node, peer, Packet::Have(ids.clone()));
+        }
     }
 
     /// Neighbours for gossip, of whom there are neither too few nor too many; both sides agree.
@@ -184,6 +205,7 @@ impl World {
         let bytes = FRAME_BYTES
             + match &packet {
                 Packet::Gossip(message) => message.bytes.len() as u64,
+                Packet::Have(ids) | Packet::Want(ids) => ID_BYTES * ids.len() as u64,
                 Packet::Question { bytes, .. } | Packet::Answer { bytes, .. } => bytes.len() as u64,
             };
         let free_us = self.nodes[from].uplink_free_us.max(self.now_us);
@@ -195,7 +217,7 @@ impl World {
         if self.random.chance_ppm(if self.healed { 0 } else { wire.loss_ppm }) {
             return;
         }
-        let twice = !matches!(packet, Packet::Answer { .. })
+        let twice = matches!(packet, Packet::Gossip(_) | Packet::Question { .. })
             && self.random.chance_ppm(if self.healed { 0 } else { wire.duplicate_ppm });
         for packet in std::iter::once(packet.clone()).chain(twice.then_some(packet)) {
             let jitter_us = self.random.below(wire.jitter_us + 1);
@@ -212,6 +234,24 @@ impl World {
         }
         match packet {
             Packet::Gossip(message) => self.deliver_gossip(from, to, &message),
+            Packet::Have(mut ids) => {
+                self.count_ids(to, &ids);
+                let Some(live) = &self.nodes[to].live else { return };
+                ids.retain(|id| !live.seen.contains(*id));
+                if !ids.is_empty() {
+                    self.send(to, from, Packet::Want(ids));
+                }
+            }
+            Packet::Want(ids) => {
+                self.count_ids(to, &ids);
+                let Some(live) = &self.nodes[to].live else { return };
+                let wanted = |(_, message): &&(u64, Rc<Message>)| ids.contains(&message.id);
+                let messages: Vec<Rc<Message>> =
+                    live.lately.iter().filter(wanted).map(|(_, message)| Rc::clone(message)).collect();
+                for message in messages {
+                    self.send(to, from, Packet::Gossip(message));
+                }
+            }
             Packet::Question { ticket, bytes } => {
                 let honest = self.nodes[to].is_honest();
                 if honest {
@@ -245,11 +285,18 @@ impl World {
                     // The transport does not read on.
                     return self.tell(to, Event::Unanswered { ticket });
                 }
-                if offence {
+                if offence && !self.nodes[to].has_wrong_clock() {
                     *self.offences.entry((to, from)).or_default() += 1;
                 }
                 self.tell(to, Event::Answer { ticket, bytes });
             }
+        }
+    }
+
+    fn count_ids(&mut self, to: usize, ids: &[u64]) {
+        self.note("ids", &[to as u64, ids.len() as u64]);
+        if self.nodes[to].is_honest() {
+            self.figures.gossip_bytes += ID_BYTES * ids.len() as u64 + FRAME_BYTES;
         }
     }
 
@@ -280,7 +327,8 @@ impl World {
         let waiting = live.waiting.len();
         if self.nodes[to].is_honest() {
             self.figures.waiting_max = self.figures.waiting_max.max(waiting);
-            if message.offence {
+            // Whose clock is wrong refuses it for its time before it looks further.
+            if message.offence && !self.nodes[to].has_wrong_clock() {
                 *self.offences.entry((to, from)).or_default() += 1;
             }
         }
@@ -299,6 +347,7 @@ impl World {
         if !live.seen.insert(message.id, now_us) {
             return;
         }
+        live.lately.push_back((now_us, Rc::clone(&message)));
         let all: Vec<usize> = if self.scenario.mesh.flood_own || live.mesh.is_empty() {
             connections.keys().copied().collect()
         } else {
@@ -318,11 +367,15 @@ impl World {
 
     /// A verdict on a gossip message: a good one is forwarded to the neighbours that do not have it.
     pub(super) fn judge(&mut self, node: usize, message: MessageId, verdict: Verdict) {
+        let now_us = self.now_us;
         let Some(live) = &mut self.nodes[node].live else { return };
         let Some(waiting) = live.waiting.remove(&message) else {
             return self.fail(format!("node {node} judges message {message}, which waits for no verdict"));
         };
         live.judging.remove(&waiting.message.id);
+        if verdict == Verdict::Forward {
+            live.lately.push_back((now_us, Rc::clone(&waiting.message)));
+        }
         let mesh: Vec<usize> = live.mesh.iter().filter(|p| !waiting.sources.contains(p)).copied().collect();
         self.note("judge", &[node as u64, waiting.message.id, verdict as u64]);
         match verdict {
@@ -467,7 +520,7 @@ impl World {
         self.healed = true;
         self.note("heal", &[]);
         for node in 0..self.nodes.len() {
-            if self.nodes[node].skew_secs.unsigned_abs() > self.scenario.skew_secs {
+            if self.nodes[node].has_wrong_clock() {
                 self.nodes[node].skew_secs = 0;
             }
         }

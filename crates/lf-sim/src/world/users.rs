@@ -13,6 +13,8 @@ use crate::records::{Draft, Owner, VALUE_BYTES_AMENDED, VALUE_BYTES_MAX, amendme
 const OWNERS: usize = 6;
 /// Names that several owners write under.
 const CONTESTED_NAMES: u64 = 3;
+/// Names that only one owner writes under, for each of them: it writes revisions.
+const NAMES_OF_OWNER: u64 = 4;
 /// Links of a record.
 const LINKS: usize = 3;
 /// How old the record that is pulsed says it is, in seconds, so that its pulses are of minutes at once.
@@ -74,11 +76,12 @@ impl World {
         let Some(node) = self.some_honest() else { return };
         self.users.attempts += 1;
         let attempt = self.users.attempts;
+        let owner = self.random.index(self.users.owners.len());
         let every = self.scenario.contested_every;
         let name = if every > 0 && attempt.is_multiple_of(every) {
             format!("wanted-{}", self.random.below(CONTESTED_NAMES))
         } else {
-            format!("name-{attempt}")
+            format!("name-{owner}-{}", attempt % NAMES_OF_OWNER)
         };
         let names = [name.clone()];
         let links = self.links(node);
@@ -102,7 +105,6 @@ impl World {
             with_pulse_token: pulsed,
             difficulty: 1 + self.random.below(1_000_000) as u32,
         };
-        let owner = self.random.index(self.users.owners.len());
         let owner = &self.users.owners[owner];
         let record = match owner.write(&draft) {
             Ok(record) => record,

@@ -180,7 +180,9 @@ impl Sync {
         peer.next_session_ms = now_ms
             + if session.failed {
                 RETRY_MS
-            } else if session.expected == 0 {
+            } else if session.new == 0 && (session.promised == 0 || session.refused > 0) {
+                // Nothing is missing here, or what is will not be taken for now. A peer that lacks what we have promises
+                // nothing by saying that ranges differ.
                 peer.fruitless = 0;
                 peer.synced_ms = Some(now_ms);
                 usual_ms

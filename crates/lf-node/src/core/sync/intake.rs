@@ -190,6 +190,7 @@ impl Sync {
                     session.checking = session.checking.saturating_sub(1);
                     match outcome {
                         Some(Outcome::Linked { .. } | Outcome::Pending) => session.new += 1,
+                        Some(Outcome::Refused) => session.refused += 1,
                         None | Some(Outcome::Failed) => session.failed = true,
                         _ => {}
                     }

@@ -63,9 +63,13 @@ pub(super) struct Session {
     rounds: u32,
     /// Records that pieces promised.
     pub(super) expected: u64,
+    /// Of them, those that must be missing here, as the peer says it has more than we do.
+    pub(super) promised: u64,
     /// Records that came, and those that were new.
     pub(super) fetched: u64,
     pub(super) new: u64,
+    /// Those that are refused, for now at least.
+    pub(super) refused: u64,
     /// The peer lacks something that we have.
     pub(super) lacking: bool,
     /// Something could not be fetched or stored.
@@ -86,7 +90,9 @@ impl Session {
             rounds: 0,
             expected: 0,
             fetched: 0,
+            promised: 0,
             new: 0,
+            refused: 0,
             lacking: false,
             failed: false,
             progress: (now_ms, 0),
@@ -207,6 +213,7 @@ impl Session {
                         self.to_compare.push(*span);
                     } else {
                         self.lacking |= *ours > count;
+                        self.promised = self.promised.saturating_add(count.saturating_sub(*ours));
                         self.add_pieces(span, count, &marks);
                     }
                 }
@@ -230,7 +237,10 @@ impl Session {
                 || (summary.count <= HAVE_MAX as u64 && theirs.count <= FETCH_RECORDS);
             match (theirs.count, have_few) {
                 (0, _) => {}
-                (count, true) => self.add_pieces(&span, count, &[]),
+                (count, true) => {
+                    self.promised = self.promised.saturating_add(count.saturating_sub(summary.count));
+                    self.add_pieces(&span, count, &[]);
+                }
                 (_, false) => self.to_compare.push(span),
             }
         }

@@ -123,6 +123,8 @@ struct Net {
     questions: Vec<(usize, Ticket)>,
     /// Records that no check lets pass.
     bad: BTreeSet<Hash>,
+    /// Records that are refused as long as they are here, at this node.
+    early: (usize, BTreeSet<Hash>),
 }
 
 impl Net {
@@ -136,6 +138,7 @@ impl Net {
             events: VecDeque::new(),
             questions: Vec::new(),
             bad: BTreeSet::new(),
+            early: (0, BTreeSet::new()),
         }
     }
 
@@ -199,11 +202,15 @@ impl Net {
                 self.events.push_back((to, Event::Answer { ticket, bytes }));
             }
             Action::Check { ticket, records, .. } => {
-                let bad: Vec<bool> = records.iter().map(|r| self.bad.contains(&r.hash())).collect();
-                let good = records.iter().zip(&bad).filter(|(_, bad)| !**bad).map(|(record, _)| record);
-                let mut good = node.put(good).into_iter();
-                let outcomes =
-                    bad.iter().map(|bad| if *bad { Outcome::Invalid } else { good.next().unwrap() });
+                let refused = |record: &Record| match record.hash() {
+                    hash if self.bad.contains(&hash) => Some(Outcome::Invalid),
+                    hash if self.early.0 == at && self.early.1.contains(&hash) => Some(Outcome::Refused),
+                    _ => None,
+                };
+                let refused: Vec<Option<Outcome>> = records.iter().map(refused).collect();
+                let good = records.iter().zip(&refused).filter(|(_, refused)| refused.is_none());
+                let mut good = node.put(good.map(|(record, _)| record)).into_iter();
+                let outcomes = refused.iter().map(|refused| refused.unwrap_or_else(|| good.next().unwrap()));
                 let outcomes = outcomes.collect();
                 self.events.push_back((at, Event::Checked { ticket, outcomes }));
             }
@@ -274,6 +281,22 @@ fn both_get_what_they_lack() {
     net.run(10_000);
     assert_eq!(net.nodes[0].linked(), net.nodes[1].linked());
     assert!(net.nodes.iter().all(|node| node.sync.status().synchronized && node.banned.is_empty()));
+}
+
+#[test]
+fn records_that_are_refused_for_now_are_nobodys_fault_and_come_later() {
+    let mut net = Net::new(2);
+    let (trunk, leaves) = history(100, 10);
+    net.nodes[0].put(trunk.iter());
+    net.nodes[1].put(trunk.iter().chain(&leaves));
+    net.early.1 = leaves.iter().map(Record::hash).collect();
+    net.connect(0, 1);
+    net.run(600_000);
+    assert!(net.nodes.iter().all(|node| node.banned.is_empty()));
+    assert_eq!(net.nodes[0].linked().len() + leaves.len(), net.nodes[1].linked().len());
+    net.early.1.clear();
+    net.run(60_000);
+    assert_eq!(net.nodes[0].linked(), net.nodes[1].linked());
 }
 
 #[test]
