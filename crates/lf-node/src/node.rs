@@ -43,7 +43,7 @@ pub struct NodeConfig {
     pub home: PathBuf,
     /// The network.
     pub genesis: Genesis,
-    /// No peers, and every record is approved.
+    /// Every record is approved: none needs work.
     pub local_test: bool,
 }
 

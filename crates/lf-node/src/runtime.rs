@@ -40,6 +40,8 @@ pub struct RunConfig {
     pub home: PathBuf,
     /// No peers and no work; everything is kept in `localtest/` under the home.
     pub local_test: bool,
+    /// Records need no work, but there are peers. For tests and networks of one machine; refused on the built-in network.
+    pub testnet: bool,
     /// Where to serve HTTP; port 0 takes a free one. None serves nothing.
     pub http: Option<SocketAddr>,
     /// Where to serve HTTPS besides, if anywhere, and with which certificate.
@@ -62,6 +64,7 @@ impl RunConfig {
         RunConfig {
             home: home.into(),
             local_test: false,
+            testnet: false,
             http: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, HTTP_PORT))),
             https: None,
             limits: Limits::default(),
@@ -110,6 +113,14 @@ pub enum RunError {
         path: PathBuf,
         /// What is wrong with it.
         source: GenesisError,
+    },
+    /// A test network is not the built-in one.
+    #[error(
+        "{path} is a home of the built-in network, which is no test network; put a genesis.lf of your own there (lf makegenesis)"
+    )]
+    TestnetIsBuiltIn {
+        /// The home.
+        path: PathBuf,
     },
     /// The home has another network than the one that is to be joined.
     #[error("{path} is a home of network {name}, id {id}; join in another home, given with --path")]
@@ -203,6 +214,9 @@ impl Running {
 
     fn start_in(home: Home, config: &RunConfig) -> Result<Self, RunError> {
         let genesis = home.genesis()?;
+        if config.testnet && genesis == crate::sol() {
+            return Err(RunError::TestnetIsBuiltIn { path: home.path().to_owned() });
+        }
         let token = secrets::auth_token(home.path())?;
         let identity = secrets::identity(home.path())?;
         // Before the store is opened: a port in use is the likeliest mistake, and opening may take a while.
@@ -213,7 +227,11 @@ impl Running {
         let p2p_config = config.p2p.as_ref().filter(|_| !config.local_test);
         let inbox = p2p_config.map(|_| Arc::new(Inbox::default()));
         let network_id = genesis.parameters().id;
-        let node_config = NodeConfig { home: home.path().to_owned(), genesis, local_test: config.local_test };
+        let node_config = NodeConfig {
+            home: home.path().to_owned(),
+            genesis,
+            local_test: config.local_test || config.testnet,
+        };
         let (node, notes) = Node::open(node_config, {
             let inbox = inbox.clone();
             move |range| {
@@ -384,7 +402,11 @@ pub fn run(config: &RunConfig) -> Result<(), RunError> {
     };
     let place = running.url().unwrap_or_else(|| "no HTTP".to_owned());
     let peers = running.peers().map(|peers| format!(", peers on port {}", peers.port())).unwrap_or_default();
-    let mut mode = if config.local_test { ", local test mode".to_owned() } else { String::new() };
+    let mut mode = match (config.local_test, config.testnet) {
+        (true, _) => ", local test mode".to_owned(),
+        (false, true) => ", test network".to_owned(),
+        (false, false) => String::new(),
+    };
     if let Some(address) = running.https_addr {
         mode.push_str(&format!(", HTTPS on {address}"));
     }

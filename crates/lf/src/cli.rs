@@ -88,6 +88,7 @@ pub(crate) enum Command {
     Genesis(commands::genesis::GenesisArgs),
     Verify(commands::verify::Verify),
     Demo(commands::demo::Demo),
+    Testnet(commands::testnet::Testnet),
     Selftest(commands::selftest::SelfTest),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),

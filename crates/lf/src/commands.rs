@@ -18,6 +18,7 @@ pub(crate) mod pulse;
 pub(crate) mod selftest;
 pub(crate) mod set;
 pub(crate) mod status;
+pub(crate) mod testnet;
 pub(crate) mod url;
 pub(crate) mod verify;
 pub(crate) mod version;
@@ -53,6 +54,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Genesis(args)) => genesis::run(&context, &args).map(done),
         Some(Command::Verify(args)) => verify::run(&context, &args).map(done),
         Some(Command::Demo(args)) => demo::run(&args).map(done),
+        Some(Command::Testnet(args)) => testnet::run(&args).map(done),
         Some(Command::Selftest(args)) => selftest::run(&context, &args).map(done),
         Some(Command::Completions(args)) => completions::run(&args).map(done),
         Some(Command::Man(args)) => man::run(&args).map(done),

@@ -12,6 +12,7 @@ mod failure;
 mod interact;
 mod parameters;
 mod speed;
+mod story;
 mod times;
 mod ui;
 

@@ -1,10 +1,8 @@
 //! `lf demo`: LF at work, in a few seconds, without touching anything.
 
-use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anstyle::{AnsiColor, Style};
 use clap::Args;
 use lf_client::{Client, Config, Find, FoundSet, OwnerEntry, Pulsing, SelectorArg, Workers, Write, Written};
 use lf_node::{RunConfig, Running};
@@ -15,6 +13,7 @@ use super::get;
 use super::node::run_failure;
 use crate::context::new_secret;
 use crate::failure::{Failure, Result};
+use crate::story::Story;
 use crate::ui;
 
 /// See LF at work in a few seconds
@@ -52,7 +51,7 @@ struct Stage {
     keeper: OwnerSecret,
     rival: OwnerSecret,
     records: u32,
-    out: anstream::Stdout,
+    story: Story,
 }
 
 pub(crate) fn run(args: &Demo) -> Result<()> {
@@ -73,7 +72,7 @@ pub(crate) fn run(args: &Demo) -> Result<()> {
         keeper: new_secret(OwnerType::Ed25519)?,
         rival: new_secret(OwnerType::Ed25519)?,
         records: 0,
-        out: anstream::stdout(),
+        story: Story::default(),
     };
     let home = running.directory().to_owned();
     Config::update(&home.join("client.json"), |config| -> Result<()> {
@@ -82,27 +81,27 @@ pub(crate) fn run(args: &Demo) -> Result<()> {
         config.owners.insert("rival".to_owned(), OwnerEntry::new(&stage.rival, false));
         Ok(())
     })?;
-    stage.say(&format!(
+    stage.story.say(&format!(
         "A node of its own, in local test mode: no peers, no work, ready in {}.",
         ui::took(begun.elapsed())
     ))?;
-    stage.command("lf node start --localtest")?;
-    stage.answer(&format!("lf node is ready: {url}"), None)?;
+    stage.story.command("lf node start --localtest")?;
+    stage.story.answer(&format!("lf node is ready: {url}"), None)?;
     stage.play()?;
     let records = stage.records;
     if args.keep {
-        stage.say("The node goes on. In another terminal:")?;
-        stage.command(&format!("export LF_PATH={}", home.display()))?;
-        stage.command("lf get 'log#'")?;
-        stage.command("lf set lighthouse 'your words'")?;
-        stage.command("lf status")?;
-        stage.plain("\nCtrl-C ends it.\n")?;
+        stage.story.say("The node goes on. In another terminal:")?;
+        stage.story.command(&format!("export LF_PATH={}", home.display()))?;
+        stage.story.command("lf get 'log#'")?;
+        stage.story.command("lf set lighthouse 'your words'")?;
+        stage.story.command("lf status")?;
+        stage.story.plain("\nCtrl-C ends it.\n")?;
         wait_for_interrupt()?;
     }
     let played = begun.elapsed();
     running.stop().map_err(run_failure)?;
     if !args.keep {
-        stage.plain(&format!(
+        stage.story.plain(&format!(
             "\n{} written and read back in {}; the node is gone.\nRun one that stays: lf node start · play on with this one: lf demo --keep\n",
             ui::plural(u64::from(records), "record"),
             ui::took(played)
@@ -113,28 +112,28 @@ pub(crate) fn run(args: &Demo) -> Result<()> {
 
 impl Stage {
     fn play(&mut self) -> Result<()> {
-        self.say("Whoever writes a name first keeps it. (For the sake of the last step, this was five minutes ago.)")?;
-        self.command(&format!("lf set {LIGHT} 'the lamp is lit'"))?;
+        self.story.say("Whoever writes a name first keeps it. (For the sake of the last step, this was five minutes ago.)")?;
+        self.story.command(&format!("lf set {LIGHT} 'the lamp is lit'"))?;
         self.first_record()?;
 
-        self.say("A name can have ordinals: a logbook.")?;
+        self.story.say("A name can have ordinals: a logbook.")?;
         for (i, line) in LOG.iter().enumerate() {
             self.set("keeper", &[(LOG_NAME, i as u64 + 1)], line)?;
         }
 
-        self.say("A record can be found by several names; a newer revision replaces the older one.")?;
+        self.story.say("A record can be found by several names; a newer revision replaces the older one.")?;
         self.set("keeper", &[("ship", 1701), ("harbour", 0)], "overdue")?;
         self.set("keeper", &[("ship", 1701), ("harbour", 0)], "wrecked, crew safe")?;
 
-        self.say("Reading: one name, a range of ordinals, two names.")?;
+        self.story.say("Reading: one name, a range of ordinals, two names.")?;
         self.get(&[LIGHT], 1)?;
         self.get(&["log#3#5"], 3)?;
         self.get(&["ship#1701", "harbour"], 1)?;
 
-        self.say("Somebody else takes the name. The node stores it, and believes the first.")?;
+        self.story.say("Somebody else takes the name. The node stores it, and believes the first.")?;
         self.set("rival", &[(LIGHT, 0)], "no lamp here, sail on")?;
         let sets = self.get(&[LIGHT], 1)?;
-        self.command(&format!("lf get --json {LIGHT}"))?;
+        self.story.command(&format!("lf get --json {LIGHT}"))?;
         for record in sets.iter().flat_map(FoundSet::records) {
             let text = format!(
                 "Trust {}  {:<10} {}",
@@ -142,14 +141,14 @@ impl Stage {
                 self.name_of(record.record.owner()),
                 get::shown_value(record)
             );
-            self.answer(&text, None)?;
+            self.story.answer(&text, None)?;
         }
         let winner = sets.first().map(|set| *set.winner().record.owner());
         let rivals = sets.first().map_or(0, |set| set.records().count());
         expect(winner == Some(*self.keeper.public()) && rivals == 2, "the first owner keeps the name")?;
 
-        self.say("A pulse says that a record still holds: 11 bytes instead of a new one.")?;
-        self.command(&format!("lf pulse {LIGHT}"))?;
+        self.story.say("A pulse says that a record still holds: 11 bytes instead of a new one.")?;
+        self.story.command(&format!("lf pulse {LIGHT}"))?;
         let selectors = [SelectorArg::one(LIGHT, 0)];
         let begun = Instant::now();
         let written = self.client.renew(&write(&self.keeper, &selectors, b""), &mut |_| true)?;
@@ -158,7 +157,7 @@ impl Stage {
             return Err(Failure::new("the demo went wrong: the record was not pulsed"));
         };
         let text = format!("{} {pulse}", short(self.keeper.public()));
-        self.answer(&text, Some(took))
+        self.story.answer(&text, Some(took))
     }
 
     /// The story's first record, made some minutes before.
@@ -179,7 +178,7 @@ impl Stage {
         self.client.post(&record)?;
         self.records += 1;
         let text = format!("{} {}", short(self.keeper.public()), short(&record.hash()));
-        self.answer(&text, Some(begun.elapsed()))
+        self.story.answer(&text, Some(begun.elapsed()))
     }
 
     fn set(&mut self, who: &str, selectors: &[(&str, u64)], value: &str) -> Result<()> {
@@ -203,8 +202,8 @@ impl Stage {
         };
         let text = format!("{} {}", short(owner.public()), short(&hash));
         self.records += 1;
-        self.command(&format!("lf set {option}{} '{value}'", names.join(" ")))?;
-        self.answer(&text, Some(took))
+        self.story.command(&format!("lf set {option}{} '{value}'", names.join(" ")))?;
+        self.story.answer(&text, Some(took))
     }
 
     fn get(&mut self, selectors: &[&str], expected: usize) -> Result<Vec<FoundSet>> {
@@ -212,13 +211,13 @@ impl Stage {
             .iter()
             .map(|s| if s.contains('#') { format!("'{s}'") } else { (*s).to_owned() })
             .collect();
-        self.command(&format!("lf get {}", shown.join(" ")))?;
+        self.story.command(&format!("lf get {}", shown.join(" ")))?;
         let args: Vec<SelectorArg> = selectors.iter().map(|s| s.parse()).collect::<Result<_, _>>()?;
         let begun = Instant::now();
         let found = self.client.find(&Find { selectors: args.clone(), ..Find::default() })?;
         let took = begun.elapsed();
         for (i, line) in get::lines(&found.sets, &args).lines().enumerate() {
-            self.answer(line, (i == 0).then_some(took))?;
+            self.story.answer(line, (i == 0).then_some(took))?;
         }
         expect(found.sets.len() == expected, "a query finds what was written")?;
         Ok(found.sets)
@@ -226,34 +225,6 @@ impl Stage {
 
     fn name_of(&self, owner: &OwnerPublic) -> &'static str {
         if owner == self.keeper.public() { "keeper" } else { "rival" }
-    }
-
-    fn say(&mut self, text: &str) -> Result<()> {
-        let bold = Style::new().bold();
-        writeln!(self.out, "\n{bold}{text}{bold:#}")?;
-        Ok(())
-    }
-
-    fn command(&mut self, text: &str) -> Result<()> {
-        let prompt = Style::new().fg_color(Some(AnsiColor::Green.into()));
-        let words = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
-        writeln!(self.out, "  {prompt}${prompt:#} {words}{text}{words:#}")?;
-        Ok(())
-    }
-
-    fn answer(&mut self, text: &str, took: Option<Duration>) -> Result<()> {
-        let dim = Style::new().dimmed();
-        match took {
-            Some(took) => writeln!(self.out, "    {text:<56} {dim}{:>8}{dim:#}", ui::took(took))?,
-            None => writeln!(self.out, "    {text}")?,
-        }
-        Ok(())
-    }
-
-    fn plain(&mut self, text: &str) -> Result<()> {
-        write!(self.out, "{text}")?;
-        self.out.flush()?;
-        Ok(())
     }
 }
 

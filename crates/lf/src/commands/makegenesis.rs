@@ -73,7 +73,7 @@ pub(crate) fn run(args: &MakeGenesis) -> Result<()> {
     let count = parameters.links_min();
     ui::note(&format!("Working for {} …", ui::plural(count as u64, "genesis record")));
     let bar = ui::WorkBar::new("Working");
-    let plan = GenesisPlan { parameters, owner: &owner, timestamp, workers: Workers::default() };
+    let plan = GenesisPlan { parameters, owner: &owner, timestamp, workers: Some(Workers::default()) };
     let genesis = make_genesis(plan, &mut |index, count, progress| {
         bar.set_what(format!("Working for record {} of {count}", index + 1));
         bar.show(&progress);

@@ -50,6 +50,12 @@ struct Start {
     /// No peers, no proof of work; everything is kept in localtest/ of the home directory
     #[arg(long)]
     localtest: bool,
+    /// No proof of work, but peers: for tests and `lf testnet` only. All nodes of the network must be started so
+    #[arg(long, hide = true, conflicts_with = "localtest")]
+    testnet: bool,
+    /// Stop when stdin ends: so a node ends with the process that started it, however that ends
+    #[arg(long, hide = true)]
+    while_stdin: bool,
     /// How much is logged
     #[arg(long, value_name = "LEVEL", default_value = "normal")]
     loglevel: LogLevel,
@@ -252,6 +258,7 @@ fn start(context: &Context, args: &Start) -> Result<()> {
     }
     let config = RunConfig {
         local_test: args.localtest,
+        testnet: args.testnet,
         http: args.http.0,
         p2p: args.p2p.config(&args.seed),
         https: args.https.config()?,
@@ -264,7 +271,17 @@ fn start(context: &Context, args: &Start) -> Result<()> {
         },
         ..RunConfig::new(context.home()?)
     };
+    if args.while_stdin {
+        std::thread::spawn(stop_with_stdin);
+    }
     lf_node::run(&config).map_err(run_failure)
+}
+
+/// Waits for the end of stdin, then stops this process as SIGTERM does.
+fn stop_with_stdin() {
+    // An error is an end, too.
+    let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
 }
 
 /// Its errors have their hint behind a semicolon.
