@@ -7,6 +7,7 @@ use lf_proto::hash::Hash;
 use lf_proto::owner::{OwnerSecret, OwnerType};
 use lf_proto::pulse::{PulseChain, PulseStart};
 use lf_proto::record::{BuildError, Record, RecordBuilder, RecordType};
+use lf_proto::selector::SelectorNames;
 use lf_proto::work::Work;
 
 use crate::random::Random;
@@ -19,6 +20,8 @@ pub(crate) const DRIFT_SECS: u64 = 120;
 pub(crate) const VALUE_BYTES_MAX: u64 = 512;
 /// RecordMaxValueSize after.
 pub(crate) const VALUE_BYTES_AMENDED: u64 = 2_048;
+/// Names whose tables are kept: all that are used again and again.
+const NAMES_KEPT: usize = 256;
 /// RecordMinLinks.
 const LINKS_MIN: u64 = 2;
 
@@ -76,6 +79,12 @@ pub(crate) fn amendment(links: &[Hash], timestamp: u64, comment: &str) -> Option
     genesis_record(parameters(VALUE_BYTES_AMENDED, comment).to_json().as_bytes(), links, timestamp)
 }
 
+/// What is kept of names, for all simulations: it depends on the names alone.
+pub(crate) fn names() -> &'static SelectorNames {
+    static NAMES: OnceLock<SelectorNames> = OnceLock::new();
+    NAMES.get_or_init(|| SelectorNames::new(NAMES_KEPT))
+}
+
 /// Somebody who writes records.
 #[derive(Debug)]
 pub(crate) struct Owner {
@@ -118,7 +127,7 @@ impl Owner {
             with_pulse_token: draft.with_pulse_token,
         };
         let work = Work::new([1, 2], draft.difficulty);
-        Ok(builder.build(&self.secret)?.sign(&self.secret, Some(work)))
+        Ok(builder.build_with(&self.secret, names())?.sign(&self.secret, Some(work)))
     }
 
     /// The chain of a record's pulses.
