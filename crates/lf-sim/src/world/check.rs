@@ -9,7 +9,7 @@ use lf_store::{Stored, View};
 
 use super::World;
 use crate::node::{Live, PENDING_RECORDS_MAX};
-use crate::records::names;
+use crate::records;
 use crate::verdicts::rules;
 
 /// A gossip message has its verdict within so long, in microseconds.
@@ -163,7 +163,7 @@ impl World {
             let range = QueryRange { name: name.as_bytes().into(), ..QueryRange::default() };
             let query =
                 Query { ranges: vec![range], sort_order: "weight".into(), open: true, ..Query::default() };
-            let plan = Plan::new(&query, names()).map_err(|e| e.to_string())?;
+            let plan = Plan::new(&query, records::names()).map_err(|e| e.to_string())?;
             let mut first = None;
             for (node, live) in self.honest() {
                 let (parameters, owner) = (live.reader.parameters(), live.reader.genesis_owner());
