@@ -145,11 +145,11 @@ fn each_of_five_writes_and_all_read() {
     let nodes = network(&genesis, 5, &["--testnet"]);
     wait_connected(&nodes);
     for (i, node) in nodes.iter().enumerate() {
-        node.lf(["set", &format!("from#{i}"), &format!("node {i}")]).good();
+        node.lf(["set", &format!("from {i}"), &format!("node {i}")]).good();
     }
     for node in &nodes {
         for i in 0..nodes.len() {
-            wait_read(node, &format!("from#{i}"), &format!("node {i}"));
+            wait_read(node, &format!("from {i}"), &format!("node {i}"));
         }
     }
 }
