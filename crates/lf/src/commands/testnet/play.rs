@@ -167,7 +167,7 @@ impl Play<'_> {
             let weights = weights.ok_or_else(|| Failure::new(format!("not so: {claims}")))?;
             match &first {
                 Some(first) => {
-                    expect(*first == weights, &format!("node {} has the weights of node 1", index + 1))?
+                    expect(*first == weights, &format!("node {} has the weights of node 1", index + 1))?;
                 }
                 None => first = Some(weights),
             }
