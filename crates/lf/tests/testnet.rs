@@ -35,7 +35,7 @@ Both sides write, and both take one name.
   $ lf --path 1 set left 'written on one side'
   $ lf --path 5 set right 'written on the other'
   $ lf --path 1 set harbour 'ours, says one side'
-  $ lf --path 5 set harbour 'ours, says the other'
+  $ lf --path 5 set --owner rival harbour 'ours, says the other'
 Each side sees its own.
   $ lf --path 2 get left
   $ lf --path 2 get harbour

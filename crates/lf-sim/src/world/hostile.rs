@@ -281,7 +281,7 @@ impl World {
         let at = self.random.index(captured.len());
         if let Some(bytes) = captured.get(at) {
             // As if the content hash had been forgotten.
-            let id = number_of(bytes) ^ self.random.next();
+            let id = number_of(bytes) ^ self.random.number();
             messages.push(Rc::new(Message { id, bytes: bytes.clone(), is_record: false, offence: false }));
         }
         let pulses: Vec<Pulse> = (0..FLOOD)

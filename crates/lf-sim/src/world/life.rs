@@ -32,7 +32,7 @@ pub(super) fn new_node(behaviour: Option<Behaviour>, scenario: &Scenario, random
     SimNode {
         peer: PeerId(random.bytes()),
         behaviour,
-        storage: SimStorage::new(random.next()),
+        storage: SimStorage::new(random.number()),
         decoy: None,
         live: None,
         life: 0,
@@ -108,7 +108,7 @@ impl World {
     /// The end of a life. What was not synced may be gone; peers notice sooner or later.
     pub(super) fn die(&mut self, node: usize) {
         self.note("crash", &[node as u64]);
-        let seed = self.random.next();
+        let seed = self.random.number();
         let this = &mut self.nodes[node];
         this.live = None;
         this.armed = false;

@@ -132,7 +132,7 @@ pub(crate) fn run(args: &Testnet) -> Result<()> {
     let count = usize::from(args.nodes);
     let begun = Instant::now();
     // Ended before the directory is removed, however this function is left.
-    let mut network = Network::new(&directory, genesis()?, interrupt.clone());
+    let mut network = Network::new(&directory, genesis()?, interrupt.clone())?;
     for _ in 0..count {
         network.start_next()?;
     }

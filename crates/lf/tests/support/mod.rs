@@ -139,7 +139,8 @@ impl Node {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned();
+        let url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
+        let url = url.trim_end_matches(',').to_owned();
         let home = Home::new();
         home.lf(["url", "default", &url]).good();
         Node { child, url, home, base }

@@ -109,7 +109,7 @@ impl Sync {
         }
         let now_ms = self.now.ticks_ms;
         let heavy = self.heavy();
-        let mut running = self.peers.values().filter(|peer| peer.session.is_some()).count();
+        let running = self.peers.values().filter(|peer| peer.session.is_some()).count();
         let ids: Vec<PeerId> = self.peers.keys().copied().collect();
         // Whoever was waited for longest comes first.
         let mut due: Vec<(u64, PeerId)> = ids
@@ -125,11 +125,7 @@ impl Sync {
             })
             .collect();
         due.sort_unstable();
-        for (_, id) in due {
-            if running >= SESSIONS_MAX {
-                break;
-            }
-            running += 1;
+        for (_, id) in due.into_iter().take(SESSIONS_MAX.saturating_sub(running)) {
             let salt = self.random().to_le_bytes();
             if let Some(peer) = self.peers.get_mut(&id) {
                 peer.session = Some(Session::new(salt, now_ms));

@@ -18,6 +18,13 @@ const TIME_MAX: Duration = Duration::from_secs(120);
 /// The name that both sides of the partition take.
 const CONTESTED: &str = "harbour";
 
+/// Who writes.
+#[derive(Debug, Clone, Copy)]
+enum Who {
+    User,
+    Rival,
+}
+
 /// The network, who tells its story, and how many records there must be.
 struct Play<'a> {
     network: &'a mut Network,
@@ -47,7 +54,12 @@ impl Play<'_> {
             .say("A record on each node. (The homes of nodes are 1, 2, … in the network's directory.)")?;
         let all: Vec<usize> = (0..self.network.len()).collect();
         for index in &all {
-            self.set(*index, &format!("hello#{}", index + 1), &format!("from node {}", index + 1))?;
+            self.set(
+                *index,
+                Who::User,
+                &format!("hello#{}", index + 1),
+                &format!("from node {}", index + 1),
+            )?;
         }
         self.story.say("Every node has them all.")?;
         for index in &all {
@@ -75,12 +87,10 @@ impl Play<'_> {
         self.story.answer("no connection from one side to the other", Some(begun.elapsed()))?;
 
         self.story.say("Both sides write, and both take one name.")?;
-        let left_owner = *self.owner(first)?;
-        let right_owner = *self.owner(last)?;
-        self.set(first, "left", "written on one side")?;
-        self.set(last, "right", "written on the other")?;
-        self.set(first, CONTESTED, "ours, says one side")?;
-        self.set(last, CONTESTED, "ours, says the other")?;
+        self.set(first, Who::User, "left", "written on one side")?;
+        self.set(last, Who::User, "right", "written on the other")?;
+        self.set(first, Who::User, CONTESTED, "ours, says one side")?;
+        self.set(last, Who::Rival, CONTESTED, "ours, says the other")?;
         self.story.say("Each side sees its own.")?;
         for (side, own, other) in [(&left, "left", "right"), (&right, "right", "left")] {
             // The first of the right side and the last of the left one: records go through the group.
@@ -101,7 +111,7 @@ impl Play<'_> {
         self.story.command(&format!("lf --path 1 node connect ADDRESS-OF-{count}"))?;
         self.network.join(&left, &right)?;
         self.same()?;
-        self.same_weights(&[left_owner, right_owner])?;
+        self.same_weights()?;
         self.story.say(
             "Both claims to the name are everywhere now; each node goes on believing the one it had first.",
         )?;
@@ -116,8 +126,8 @@ impl Play<'_> {
         self.story.say(&format!("Node {} is killed. The others go on without it.", last + 1))?;
         self.story.command(&format!("kill -9 $(cat {}/lf.pid)", last + 1))?;
         self.network.kill(last)?;
-        self.set(0, "news", "node down")?;
-        self.set(0, "news#2", "still down")?;
+        self.set(0, Who::User, "news", "node down")?;
+        self.set(0, Who::User, "news#2", "still down")?;
         self.same()?;
         self.story.say("It starts again and catches up.")?;
         self.story.command(&format!("lf --path {} node start --testnet …", last + 1))?;
@@ -143,7 +153,8 @@ impl Play<'_> {
     }
 
     /// All nodes must give the contested records the same weights.
-    fn same_weights(&mut self, owners: &[OwnerPublic; 2]) -> Result<()> {
+    fn same_weights(&mut self) -> Result<()> {
+        let owners = [*self.network.owner.public(), *self.network.rival.public()];
         let mut first: Option<Vec<u128>> = None;
         for index in 0..self.network.len() {
             let sets = self.find(index, CONTESTED)?;
@@ -156,7 +167,7 @@ impl Play<'_> {
             let weights = weights.ok_or_else(|| Failure::new(format!("not so: {claims}")))?;
             match &first {
                 Some(first) => {
-                    expect(*first == weights, &format!("node {} has the weights of node 1", index + 1))?
+                    expect(*first == weights, &format!("node {} has the weights of node 1", index + 1))?;
                 }
                 None => first = Some(weights),
             }
@@ -169,16 +180,20 @@ impl Play<'_> {
         self.network.nodes().get(index).ok_or_else(|| Failure::new(format!("there is no node {}", index + 1)))
     }
 
-    fn owner(&self, index: usize) -> Result<&OwnerPublic> {
-        Ok(self.node(index)?.owner.public())
-    }
-
-    fn set(&mut self, index: usize, selector: &str, value: &str) -> Result<()> {
-        self.story.command(&format!("lf --path {} set {} '{value}'", index + 1, shown(selector)))?;
+    fn set(&mut self, index: usize, who: Who, selector: &str, value: &str) -> Result<()> {
+        let option = match who {
+            Who::User => "",
+            Who::Rival => "--owner rival ",
+        };
+        self.story.command(&format!("lf --path {} set {option}{} '{value}'", index + 1, shown(selector)))?;
         let node = self.node(index)?;
+        let owner = match who {
+            Who::User => &self.network.owner,
+            Who::Rival => &self.network.rival,
+        };
         let selectors = [selector.parse::<SelectorArg>()?];
         let write = Write {
-            owner: &node.owner,
+            owner,
             selectors: &selectors,
             value: value.as_bytes(),
             masking_key: None,
