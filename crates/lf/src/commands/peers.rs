@@ -155,7 +155,7 @@ mod tests {
         assert!(lines[1].contains("1,234 synced") && lines[1].ends_with("@abc"), "{text}");
         assert_eq!(lines[1].find("@abc"), lines[0].find("PEER"));
         assert!(lines[2].contains("in         ?         ?"), "{text}");
-        assert_eq!(lines[3], "banned for 1 h: @bad (it lied)");
+        assert_eq!(lines[3], "banned for 1 h 0 min: @bad (it lied)");
         assert_eq!(table(&PeersStatus::default(), 0), "No peers are connected.\n");
     }
 }

@@ -218,6 +218,8 @@ const SCHEMAS: &[Schema] = &[
                 "Records that peers have and this node is fetching, as far as known.",
             ),
             always("FetchedCount", U64, "Records fetched of those that were missing."),
+            maybe("HTTPSUntil", U64, "When its certificate for HTTPS ends, seconds since 1970."),
+            maybe("HTTPSProblem", Text, "What keeps it from a new certificate for HTTPS."),
         ],
     },
     Schema {
@@ -267,8 +269,6 @@ const SCHEMAS: &[Schema] = &[
         members: &[
             always("Peer", Text, "A peer (@ and base62, or its libp2p name) or an IP address."),
             maybe("Hours", U64, "For how long; a day by default."),
-            maybe("HTTPSUntil", U64, "When its certificate for HTTPS ends, seconds since 1970."),
-            maybe("HTTPSProblem", Text, "What keeps it from a new certificate for HTTPS."),
         ],
     },
     Schema {
