@@ -101,7 +101,8 @@ impl World {
         for ((to, from), count) in &self.offences {
             let spared = !self.nodes[*to].banned.contains_key(from);
             if *count >= OFFENCES_BANNED && *to < self.scenario.honest && spared {
-                let what = format!("node {to} has not banned node {from} after {count} offences");
+                let does = self.nodes[*from].behaviour.map_or("nothing", |b| b.name());
+                let what = format!("node {to} has not banned node {from} ({does}) after {count} offences");
                 return self.fail(what);
             }
         }
