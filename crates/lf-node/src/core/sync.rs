@@ -247,11 +247,11 @@ pub struct PeerStatus {
     pub state: PeerState,
     /// Linked records it said it has.
     pub records: u64,
-    /// Good conduct adds, bad conduct takes away; at [`SCORE_BANNED`] it is banned.
+    /// Good conduct adds up to 50, bad conduct takes away; when that alone is at [`SCORE_BANNED`], the peer is banned.
     pub score: i32,
 }
 
-/// At this score a peer is disconnected and banned.
+/// At so much bad conduct a peer is disconnected and banned.
 pub const SCORE_BANNED: i32 = -100;
 
 /// How replication stands.
@@ -387,7 +387,7 @@ impl Sync {
             (Some(_), None) => PeerState::Syncing,
             (None, None) => PeerState::New,
         };
-        Some(PeerStatus { state, records: peer.total, score: peer.score })
+        Some(PeerStatus { state, records: peer.total, score: peer.score + peer.merit })
     }
 
     fn on_event(&mut self, event: Event, view: &View) -> Result<(), IndexError> {

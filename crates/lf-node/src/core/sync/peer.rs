@@ -8,8 +8,8 @@ use super::ranges::Salt;
 use super::session::Session;
 use super::{Asked, MessageId, PeerId, SCORE_BANNED};
 
-/// The best score: what good conduct can make up for is bounded.
-const SCORE_MAX: i32 = 50;
+/// The most that good conduct is worth.
+const MERIT_MAX: i32 = 50;
 /// Not answering alone takes the score no lower: a slow peer is not a bad one.
 const SCORE_SILENT: i32 = -50;
 /// Bad conduct is forgotten by one point in this time.
@@ -80,7 +80,10 @@ pub(super) enum Origin {
 /// A connected peer.
 #[derive(Debug)]
 pub(super) struct Peer {
+    /// Bad conduct: 0 or below.
     pub(super) score: i32,
+    /// Good conduct. It is shown, and makes up for nothing: who passes on a hundred good records may not slip in a bad one.
+    pub(super) merit: i32,
     forgiven_ms: u64,
     /// What it did last that took away from its score.
     pub(super) offence: &'static str,
@@ -120,6 +123,7 @@ impl Peer {
     pub(super) fn new(now_ms: u64) -> Self {
         Peer {
             score: 0,
+            merit: 0,
             forgiven_ms: now_ms,
             offence: "",
             banned: false,
@@ -142,7 +146,7 @@ impl Peer {
     }
 
     pub(super) fn reward(&mut self, points: i32) {
-        self.score = (self.score + points).min(SCORE_MAX);
+        self.merit = (self.merit + points).min(MERIT_MAX);
     }
 
     pub(super) fn blame(&mut self, points: i32, offence: &'static str) {
@@ -207,6 +211,6 @@ mod tests {
         peer.forgive(60_001);
         assert_eq!(peer.score, -1);
         peer.reward(1_000);
-        assert_eq!(peer.score, SCORE_MAX);
+        assert_eq!((peer.score, peer.merit), (-1, MERIT_MAX));
     }
 }
