@@ -7,18 +7,28 @@
 //! subjectAltName, which says nothing of an owner; others are ignored unless they are critical. Nothing here knows the
 //! time or a network's roots: who puts chains together asks [`Certificate::issued`] link by link.
 
+mod authority;
 mod certificate;
 mod crl;
 mod envelope;
 mod name;
+mod pem;
+mod request;
 mod serial;
 mod signature;
+mod subject;
+mod write;
 
+pub use authority::{Authority, DAYS_MAX};
 pub use certificate::Certificate;
 pub use crl::{Crl, CrlEntry, Reason};
+pub use name::NameAttribute;
+pub use request::Request;
 pub use serial::Serial;
+pub use subject::{SUBJECT_CHARACTERS_MAX, Subject};
 
 use crate::masking::{self, MaskingError};
+use crate::owner::OwnerPublic;
 use crate::record::{Record, RecordType};
 
 /// Masks the values of certificate and CRL records.
@@ -114,6 +124,30 @@ pub enum CertificateError {
     /// The issuer must not have authorities below it.
     #[error("certificate {0} does not allow authorities below it")]
     PathLength(Serial),
+    /// An authority that is no longer valid, so can issue nothing.
+    #[error("certificate {0} has expired, so nothing can be issued with it")]
+    Expired(Serial),
+    /// A request whose serialNumber is not the owner of its key.
+    #[error("certificate request is by {0}, but does not name that owner as its serialNumber")]
+    OtherOwner(OwnerPublic),
+    /// A part of a subject that cannot be written.
+    #[error("subject's {0} is longer than {SUBJECT_CHARACTERS_MAX} characters or has control characters")]
+    Subject(&'static str),
+    /// Text that is no PEM.
+    #[error("not PEM (-----BEGIN …)")]
+    Pem,
+    /// PEM that lacks something.
+    #[error("PEM has no {0}")]
+    PemLabel(&'static str),
+    /// A private key that needs a passphrase first.
+    #[error("private key is encrypted; openssl pkey -in FILE writes it as it is needed here")]
+    EncryptedKey,
+    /// A private key that is none, or not of a kind that is used here.
+    #[error("private key is not a valid P-384, P-224 or ed25519 key")]
+    PrivateKey,
+    /// A private key that is not the certificate's.
+    #[error("private key is not the one of certificate {0}")]
+    OtherKey(Serial),
     /// A record of another type, or without its value.
     #[error("record is not one of certificates or a CRL with its value")]
     Record,

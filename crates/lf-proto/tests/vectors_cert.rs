@@ -7,9 +7,9 @@ mod vectors;
 
 use base64::Engine as _;
 use lf_proto::base62;
-use lf_proto::cert::{Certificate, Crl, Serial, plain_value};
+use lf_proto::cert::{Authority, Certificate, Crl, Request, Serial, Subject, plain_value};
 use lf_proto::curve::PublicPoint;
-use lf_proto::owner::{OwnerKey, OwnerPublic};
+use lf_proto::owner::{OwnerKey, OwnerPublic, OwnerSecret, OwnerType};
 use lf_proto::record::Record;
 use serde_json::Value;
 use vectors::{bytes, number, report, text};
@@ -228,4 +228,52 @@ fn leading_zeros() {
         assert_eq!(authority.issued(&owner), Ok(()));
     }
     report("cert.json (leading zeros)", cases.len());
+}
+
+#[test]
+fn requests() {
+    let owners = cases("owner_certificate");
+    for case in &owners {
+        let request = Request::parse(text(case, "csr_pem").as_bytes()).unwrap();
+        assert_eq!(case["csr_signature_ok"], true);
+        assert_eq!(request.owner().unwrap().to_string(), text(case, "owner"));
+        assert_eq!(request.serial_number(), Some(text(case, "csr_subject_serial_number")));
+        let names: Value = serde_json::from_str(text(case, "csr_subject_json_as_showcsr")).unwrap();
+        let names = names["Names"].as_array().unwrap();
+        assert_eq!(request.attributes().len(), names.len());
+        for (attribute, name) in request.attributes().iter().zip(names) {
+            assert_eq!(serde_json::json!(attribute.oid), name["Type"]);
+            assert_eq!(attribute.text, name["Value"]);
+        }
+    }
+    report("cert.json (requests)", owners.len());
+}
+
+/// The errors of the reference that are ours too. [better] An ed25519 owner's request is none.
+#[test]
+fn what_is_refused() {
+    let owners = cases("owner_certificate");
+    let authority = Authority::from_pem(text(&cases("ca")[0], "ca_pem")).unwrap();
+    let case = &owners[0];
+    let mut random = |out: &mut [u8]| out.fill(7);
+    let request = Request::parse(text(case, "csr_pem").as_bytes()).unwrap();
+    let now = root().not_before();
+    let made = authority.certify(&request, now, Some(1), &mut random).unwrap();
+    assert_eq!(made.not_before(), now + 1);
+    assert_eq!(
+        made.key_owner(),
+        made.subject_owner(),
+        "the owner's key, where the reference puts the authority's"
+    );
+    let mut corrupted = request.der().to_vec();
+    *corrupted.last_mut().unwrap() ^= 1;
+    let corrupted = Request::parse(&corrupted).unwrap();
+    assert!(corrupted.owner().is_err() && authority.certify(&corrupted, now, None, &mut random).is_err());
+    // "auth certificate is not a CA"
+    let ca = cases("ca");
+    let key = text(&ca[0], "ca_pem").split_once("-----END CERTIFICATE-----\n").unwrap().1;
+    assert!(Authority::from_pem(&format!("{}{key}", made.to_pem())).is_err());
+    let ed25519 = OwnerSecret::from_seed(OwnerType::Ed25519, b"better");
+    assert_eq!(Request::new(&ed25519, &Subject::default()).unwrap().owner(), Ok(*ed25519.public()));
+    report("cert.json (errors)", cases("csr_error").len() + cases("create_error").len());
 }

@@ -1,7 +1,7 @@
 //! Certificates, requests and CRLs: nothing panics, and what is read keeps its bytes and says the same again.
 #![no_main]
 
-use lf_proto::cert::{Certificate, Crl, Serial};
+use lf_proto::cert::{Authority, Certificate, Crl, Request, Serial};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if let Ok(row) = Certificate::parse_all(data) {
@@ -20,5 +20,12 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if let Ok(crl) = Crl::parse(data) {
         assert_eq!(crl.der(), data);
         assert_eq!(Crl::parse(crl.der()).unwrap().entries(), crl.entries());
+    }
+    if let Ok(request) = Request::parse(data) {
+        assert_eq!(Request::parse(request.to_pem().as_bytes()).unwrap().der(), request.der());
+        let _ = request.owner();
+    }
+    if let Ok(text) = std::str::from_utf8(data) {
+        let _ = Authority::from_pem(text);
     }
 });

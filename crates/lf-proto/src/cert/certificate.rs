@@ -7,18 +7,20 @@ use sha2::{Digest, Sha256};
 use x509_cert::certificate::{TbsCertificateInner, Version};
 use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::der::{Decode, Encode};
-use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, KeyUsages};
+use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, KeyUsages, SubjectKeyIdentifier};
 
 use super::envelope::{self, Envelope, Lenient};
 use super::signature::{Signature, key_of};
-use super::{CERTIFICATE_BYTES_MAX, CERTIFICATES_MAX, CertificateError, Crl, Serial, name};
+use super::{CERTIFICATE_BYTES_MAX, CERTIFICATES_MAX, CertificateError, Crl, Serial, name, pem};
 use crate::base62;
 use crate::owner::{OwnerKey, OwnerPublic};
 
 const WHAT: &str = "certificate";
-const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
+pub(super) const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
 const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
-const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
+pub(super) const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
+pub(super) const SUBJECT_KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.14");
+pub(super) const AUTHORITY_KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.35");
 /// Extensions that are understood, so may be critical.
 const KNOWN: [ObjectIdentifier; 3] = [KEY_USAGE, SUBJECT_ALT_NAME, BASIC_CONSTRAINTS];
 
@@ -44,6 +46,7 @@ struct Read {
     is_authority: bool,
     signs_crls: bool,
     path_length: Option<u8>,
+    key_identifier: Option<Vec<u8>>,
 }
 
 impl Certificate {
@@ -70,6 +73,8 @@ impl Certificate {
         envelope::check_extensions(WHAT, extensions, &KNOWN)?;
         let constraints: Option<BasicConstraints> = envelope::extension(WHAT, extensions, BASIC_CONSTRAINTS)?;
         let usage: Option<KeyUsage> = envelope::extension(WHAT, extensions, KEY_USAGE)?;
+        let identifier: Option<SubjectKeyIdentifier> =
+            envelope::extension(WHAT, extensions, SUBJECT_KEY_IDENTIFIER)?;
         let may = |wanted: KeyUsages| usage.is_some_and(|usage| usage.0.contains(wanted));
         let is_ca = constraints.as_ref().is_some_and(|constraints| constraints.ca);
         let subject = name::serial_number(tbs.subject());
@@ -94,9 +99,18 @@ impl Certificate {
             is_authority: is_ca && may(KeyUsages::KeyCertSign),
             signs_crls: is_ca && may(KeyUsages::CRLSign),
             path_length: constraints.and_then(|constraints| constraints.path_len_constraint),
+            key_identifier: identifier.map(|identifier| identifier.0.as_bytes().to_vec()),
             der: der.to_vec(),
             signature,
         })))
+    }
+
+    /// Reads one certificate from PEM if there is any, else from DER.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse), and PEM without a certificate.
+    pub fn parse_file(input: &[u8]) -> Result<Self, CertificateError> {
+        Self::parse(&pem::der_of(input, &[pem::CERTIFICATE])?)
     }
 
     /// Reads certificates in a row, as genesis parameters and certificate records hold them. None is an empty row.
@@ -183,6 +197,21 @@ impl Certificate {
         &self.0.subject_name
     }
 
+    /// The certificate as PEM.
+    pub fn to_pem(&self) -> String {
+        pem::write(pem::CERTIFICATE, &self.0.der).to_string()
+    }
+
+    /// The subject's key identifier, by which what it signs names it.
+    pub(super) fn key_identifier(&self) -> Option<&[u8]> {
+        self.0.key_identifier.as_deref()
+    }
+
+    /// Whether authorities below it are allowed.
+    pub(super) fn may_have_authorities(&self) -> bool {
+        self.0.path_length != Some(0)
+    }
+
     /// SHA-256 of the DER.
     pub fn fingerprint(&self) -> [u8; 32] {
         Sha256::digest(&self.0.der).into()
@@ -202,7 +231,7 @@ impl Certificate {
             return Err(CertificateError::OtherIssuer { what: WHAT, issuer: self.serial() });
         }
         let itself = self.der() == other.der();
-        if other.is_authority() && !itself && self.0.path_length == Some(0) {
+        if other.is_authority() && !itself && !self.may_have_authorities() {
             return Err(CertificateError::PathLength(self.serial()));
         }
         if !(self.not_before()..=self.not_after()).contains(&other.not_before()) {

@@ -10,15 +10,13 @@ use x509_cert::der::asn1::ObjectIdentifier;
 
 use super::envelope::{self, Envelope, Lenient};
 use super::signature::Signature;
-use super::{CRL_BYTES_MAX, CRL_ENTRIES_MAX, CertificateError, Serial, name};
+use super::write::ENUMERATED;
+use super::{CRL_BYTES_MAX, CRL_ENTRIES_MAX, CertificateError, Serial, name, pem};
 use crate::owner::OwnerKey;
 
 pub(super) const WHAT: &str = "CRL";
 /// The reason of an entry.
 pub(super) const CRL_REASON: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.21");
-
-/// The tag of the reason's value.
-const ENUMERATED: u8 = 10;
 
 /// Why a certificate was revoked (RFC 5280 §5.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -169,6 +167,11 @@ impl Crl {
     /// The CRL's bytes.
     pub fn der(&self) -> &[u8] {
         &self.0.der
+    }
+
+    /// The CRL as PEM.
+    pub fn to_pem(&self) -> String {
+        pem::write(pem::CRL, &self.0.der).to_string()
     }
 
     /// The serial number of who issued it: the issuer's serialNumber attribute.

@@ -23,6 +23,23 @@ pub(super) const ATTRIBUTES: [(&str, ObjectIdentifier); 8] = [
 /// The most characters of a name's text.
 const TEXT_CHARACTERS_MAX: usize = 256;
 
+/// One attribute of a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameAttribute {
+    /// Its object identifier.
+    pub oid: Vec<u32>,
+    /// Its text.
+    pub text: String,
+}
+
+/// All attributes that are text, in order.
+pub(super) fn attributes(name: &Name) -> Vec<NameAttribute> {
+    let one = |attribute: &AttributeTypeAndValue| {
+        Some(NameAttribute { oid: attribute.oid.arcs().collect(), text: text(attribute)? })
+    };
+    name.iter().filter_map(one).collect()
+}
+
 /// The text of the serialNumber attribute, if there is exactly one: two would leave open whom it names.
 pub(super) fn serial_number(name: &Name) -> Option<String> {
     let mut found = name.iter().filter(|attribute| attribute.oid == SERIAL_NUMBER);
