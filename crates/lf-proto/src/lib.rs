@@ -20,6 +20,7 @@ pub mod ordinal;
 pub mod owner;
 pub mod pulse;
 pub mod record;
+pub mod rotation;
 pub mod seeded;
 pub mod selector;
 pub mod sync;
