@@ -15,13 +15,14 @@ const PAGE: usize = 100;
 const ISSUED_MAX: usize = 100_000;
 
 impl Client {
-    /// A page of the certificates that an authority has issued, as far as the node knows; `after` is 0 at first, then
-    /// the last page's `next`.
+    /// A page of the certificates that an authority has issued, as far as the node knows; `after` is the last
+    /// page's `next`.
     ///
     /// # Errors
     /// No answer, or certificates that are not what is said of them.
-    pub fn certificates(&self, issuer: &Serial, after: u64) -> Result<CertificateList, ClientError> {
-        let path = format!("/v1/certificates?issuer={issuer}&after={after}&count={PAGE}");
+    pub fn certificates(&self, issuer: &Serial, after: Option<u64>) -> Result<CertificateList, ClientError> {
+        let after = after.map(|after| format!("&after={after}")).unwrap_or_default();
+        let path = format!("/v1/certificates?issuer={issuer}&count={PAGE}{after}");
         let (url, list): (_, CertificateList) = self.get_json_with_url(&path)?;
         for info in &list.certificates {
             if !says_what_it_holds(info, issuer) {
@@ -37,12 +38,12 @@ impl Client {
     /// # Errors
     /// As [`certificates`](Self::certificates).
     pub fn issued_by(&self, issuer: &Serial) -> Result<Vec<CertificateInfo>, ClientError> {
-        let (mut all, mut after) = (Vec::new(), 0);
+        let (mut all, mut after) = (Vec::new(), None);
         loop {
             let page = self.certificates(issuer, after)?;
             all.extend(page.certificates);
-            match page.next.filter(|next| *next > after && all.len() < ISSUED_MAX) {
-                Some(next) => after = next,
+            match page.next.filter(|next| Some(*next) > after && all.len() < ISSUED_MAX) {
+                Some(next) => after = Some(next),
                 None => return Ok(all),
             }
         }
