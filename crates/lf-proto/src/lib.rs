@@ -8,6 +8,7 @@
 pub mod api;
 pub mod base62;
 pub mod blob;
+pub mod cert;
 pub mod comment;
 pub mod crc16;
 pub mod curve;
