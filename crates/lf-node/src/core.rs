@@ -4,6 +4,7 @@
 //! in one process.
 
 pub mod accept;
+pub mod explain;
 pub mod pulse;
 pub mod query;
 pub mod sync;
@@ -25,6 +26,12 @@ pub enum Certified {
 pub trait Certificates: Sync {
     /// What is known of `owner` at `timestamp`, seconds since 1970.
     fn certified(&self, owner: &OwnerPublic, timestamp: u64) -> Certified;
+
+    /// Whether one authority certified both, so that `new` is followed when `old` named it as its successor at
+    /// `timestamp` in the record with this index: `new` must not be revoked, `old` not before it said so.
+    fn follows(&self, _old: &OwnerPublic, _new: &OwnerPublic, _timestamp: u64, _index: u32) -> bool {
+        false
+    }
 }
 
 /// No owner is certified: what holds in a network without certificate authorities.

@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use lf_proto::api::{self, NodeStatus, OwnerStatus, Query, QueryResult};
+use lf_proto::api::{self, Explanation, NodeStatus, OwnerStatus, Query, QueryResult};
 use lf_proto::blob::Blob;
 use lf_proto::genesis::Genesis;
 use lf_proto::hash::Hash;
@@ -11,6 +11,7 @@ use lf_proto::record::{LINKS_MAX, Record};
 use lf_store::View;
 
 use super::{Node, Tally, now, random};
+use crate::core::explain;
 use crate::core::query::{self, Plan};
 use crate::failure::Failure;
 
@@ -49,6 +50,18 @@ impl Node {
         let parameters = self.inner.reader.parameters();
         Tally::add(&self.inner.tally.queries);
         Ok(query::answer(&plan, &self.inner.reader.view(), &self.rules(&parameters))?)
+    }
+
+    /// Explains a query's answer. `synchronized` is what the node says of itself.
+    ///
+    /// # Errors
+    /// What is wrong with the query, or that it has too many candidates.
+    pub fn explain(&self, query: &Query, synchronized: bool) -> Result<Explanation, Failure> {
+        let plan = Plan::new(query, &self.inner.names)?;
+        let parameters = self.inner.reader.parameters();
+        Tally::add(&self.inner.tally.queries);
+        let situation = explain::Situation { now: now(), synchronized };
+        Ok(explain::explain(&plan, &self.inner.reader.view(), &self.rules(&parameters), situation)?)
     }
 
     /// A stored record, linked or pending, of any reputation.
