@@ -67,8 +67,13 @@ impl Client {
     }
 
     fn get_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.get_json_with_url(path).map(|(_, answer)| answer)
+    }
+
+    pub(crate) fn get_json_with_url<T: DeserializeOwned>(&self, path: &str) -> Result<(Url, T), ClientError> {
         let (url, body) = self.transport.ask(path, &Request::Get)?;
-        parse(&url, &body)
+        let answer = parse(&url, &body)?;
+        Ok((url, answer))
     }
 
     fn post_json<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<(Url, T), ClientError> {

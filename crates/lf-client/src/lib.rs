@@ -19,6 +19,7 @@
 //! reports to callbacks that can stop it.
 #![forbid(unsafe_code)]
 
+mod certificates;
 mod client;
 mod config;
 mod error;
