@@ -4,6 +4,7 @@
 //! in one process.
 
 pub mod accept;
+pub mod limbo;
 pub mod pulse;
 pub mod query;
 pub mod sync;

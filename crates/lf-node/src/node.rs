@@ -2,6 +2,7 @@
 //! disk or proof of work; shells call them from threads that may.
 
 mod import;
+mod limbo;
 mod make;
 mod peers;
 mod read;
@@ -24,6 +25,7 @@ use lf_store::storage::DiskStorage;
 use lf_store::{IndexPlace, Store, StoreError, StoreOptions, StoreReader, StoreWriter, WriterThread};
 
 pub use self::import::{ImportProgress, ImportReport};
+use self::limbo::{Keeper, Signal};
 pub use self::read::{Dump, WatchPlan};
 use crate::core::accept::{self, Verdict};
 use crate::core::pulse::KnownPulses;
@@ -124,6 +126,7 @@ struct Inner {
     slow_pulses: Mutex<()>,
     known_pulses: Mutex<KnownPulses>,
     pulse_chains: PulseChains,
+    limbo: Keeper,
     names: SelectorNames,
     /// Why writes are refused now; empty if they are not.
     read_only: Mutex<String>,
@@ -175,7 +178,12 @@ impl Node {
             local_test: config.local_test,
         };
         let verifier = Verifier::start(rules.clone()).map_err(|e| NodeError::Thread(e.to_string()))?;
-        let thread = WriterThread::start(store, on_linked);
+        let signal = Arc::new(Signal::default());
+        let keeper = Keeper::load(&config.home, Arc::clone(&signal));
+        let thread = WriterThread::start(store, move |range| {
+            signal.nudge();
+            on_linked(range);
+        });
         let inner = Inner {
             reader,
             writer: thread.writer(),
@@ -188,11 +196,14 @@ impl Node {
             slow_pulses: Mutex::new(()),
             known_pulses: Mutex::default(),
             pulse_chains: PulseChains::new(PULSE_CHAINS_MAX),
+            limbo: keeper,
             names: SelectorNames::new(NAMES_MAX),
             read_only: Mutex::new(String::new()),
             on_pulse: OnceLock::new(),
         };
-        Ok((Node { inner: Arc::new(inner) }, report.notes))
+        let node = Node { inner: Arc::new(inner) };
+        node.start_limbo().map_err(|e| NodeError::Thread(e.to_string()))?;
+        Ok((node, report.notes))
     }
 
     /// Stores what is queued, writes a checkpoint and closes the store. Later writes fail; reads go on.
@@ -201,6 +212,7 @@ impl Node {
     /// Something could not be written. Nothing acknowledged is lost.
     pub fn stop(&self) -> Result<(), NodeError> {
         self.inner.verifier.stop();
+        self.inner.limbo.stop();
         let thread = self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         thread.map_or(Ok(()), |thread| thread.stop().map_err(Into::into))
     }

@@ -319,8 +319,16 @@ impl View {
     /// # Errors
     /// The index failed.
     pub fn of_type(&self, record_type: u8) -> Result<Vec<u32>, IndexError> {
+        self.of_type_from(record_type, 0)
+    }
+
+    /// As [`View::of_type`], from an index on.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn of_type_from(&self, record_type: u8, first: u32) -> Result<Vec<u32>, IndexError> {
         let mut indexes = Vec::new();
-        for pair in self.range(&key::special(record_type, 0), &key::special(record_type, u32::MAX)) {
+        for pair in self.range(&key::special(record_type, first), &key::special(record_type, u32::MAX)) {
             let (key, _) = pair?;
             indexes.extend(index_of(&key).filter(|i| *i < self.horizon));
         }

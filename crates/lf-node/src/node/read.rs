@@ -97,6 +97,7 @@ impl Node {
             peers: Vec::new(),
             pending_count: totals.pending,
             read_only_reason: self.inner.read_only.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            limbo_count: self.limbo_count() as u64,
             missing_count: 0,
             fetched_count: 0,
             https_until: None,

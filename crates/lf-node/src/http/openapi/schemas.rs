@@ -211,6 +211,11 @@ const SCHEMAS: &[Schema] = &[
             maybe("Identity", Blob, "The node's public key."),
             maybe("Peers", List(&Is("Peer")), "Connected peers."),
             always("PendingCount", U64, "Records that wait for others they link to."),
+            always(
+                "LimboCount",
+                U64,
+                "Records that wait for their approval: a certificate, or an amendment.",
+            ),
             maybe("ReadOnlyReason", Text, "Why the node does not accept writes now."),
             always(
                 "MissingCount",

@@ -197,6 +197,7 @@ fn answers_are_described() {
             vec![]
         },
         pending_count: 1,
+        limbo_count: 1,
         read_only_reason: if full { "full".to_owned() } else { String::new() },
         missing_count: 1,
         fetched_count: 1,
