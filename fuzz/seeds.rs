@@ -41,6 +41,7 @@ fn main() -> std::io::Result<()> {
         ("record", &["records.json"][..]),
         ("text", &["blob_json.json", "query.json", "owner.json"]),
         ("payload", &["genesis.json", "comment.json", "masking.json"]),
+        ("cert", &["cert.json"]),
     ] {
         let directory = Path::new(&corpora).join(target);
         std::fs::create_dir_all(&directory)?;

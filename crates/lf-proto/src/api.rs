@@ -1,11 +1,13 @@
 //! The JSON of LF's HTTP API (API.md §1), shared by node and client. Member names are exactly as written there; they
 //! are read without regard to letter case, so read these types with [`crate::json`].
 
+mod certificates;
 mod peers;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+pub use self::certificates::{CertificateInfo, CertificateList};
 pub use self::peers::{BanRequest, PeerBan, PeerList, PeerStatus, PeersStatus};
 use crate::blob::Blob;
 use crate::genesis::GenesisParameters;

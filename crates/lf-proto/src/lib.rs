@@ -8,6 +8,7 @@
 pub mod api;
 pub mod base62;
 pub mod blob;
+pub mod cert;
 pub mod comment;
 pub mod crc16;
 pub mod curve;
@@ -19,6 +20,7 @@ pub mod ordinal;
 pub mod owner;
 pub mod pulse;
 pub mod record;
+pub mod rotation;
 pub mod seeded;
 pub mod selector;
 pub mod sync;

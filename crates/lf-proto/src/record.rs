@@ -104,7 +104,9 @@ pub enum RecordType {
     Certificate,
     /// 4: a certificate revocation list.
     Crl,
-    /// Any other, 5 to 15.
+    /// 5: an owner's statement that another key has taken its place.
+    Rotation,
+    /// Any other, 6 to 15.
     Other(u8),
 }
 
@@ -117,6 +119,7 @@ impl RecordType {
             2 => RecordType::Commentary,
             3 => RecordType::Certificate,
             4 => RecordType::Crl,
+            5 => RecordType::Rotation,
             other => RecordType::Other(other),
         }
     }
@@ -129,6 +132,7 @@ impl RecordType {
             RecordType::Commentary => 2,
             RecordType::Certificate => 3,
             RecordType::Crl => 4,
+            RecordType::Rotation => 5,
             RecordType::Other(id) => id & 0xf,
         }
     }

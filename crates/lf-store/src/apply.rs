@@ -12,12 +12,13 @@ use lf_proto::masking;
 use lf_proto::owner::OwnerPublic;
 use lf_proto::pulse::Pulse;
 use lf_proto::record::{Record, RecordType};
+use lf_proto::rotation::Rotation;
 use lf_proto::selector::RecoveredSelector;
 
 use crate::engine::{Change, EngineError, EngineErrorKind};
 use crate::filter::Filter;
 use crate::rows::{
-    Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, SelectorRow, Standing, key,
+    Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, SelectorRow, Standing, Successor, key,
 };
 use crate::txn::Txn;
 
@@ -395,7 +396,7 @@ impl<'a> Applier<'a> {
         }
         if row.record_type != RecordType::Datum {
             self.txn.put(key::special(row.record_type.id(), index), Vec::new());
-            self.handle_special(&row)?;
+            self.handle_special(&row, index)?;
         }
         let standing = Standing::Linked { index, timestamp: row.timestamp };
         self.txn.put(key::standing(&row.hash), standing.encode());
@@ -433,7 +434,7 @@ impl<'a> Applier<'a> {
         Ok(())
     }
 
-    fn handle_special(&mut self, row: &Row) -> Result<(), IndexError> {
+    fn handle_special(&mut self, row: &Row, index: u32) -> Result<(), IndexError> {
         match row.record_type {
             RecordType::Genesis => {
                 if let Some(record) = (self.read_record)(row.position)? {
@@ -445,7 +446,22 @@ impl<'a> Applier<'a> {
                     self.index_comments(&record)?;
                 }
             }
+            RecordType::Rotation => {
+                if let Some(rotation) = (self.read_record)(row.position)?.as_ref().and_then(Rotation::of) {
+                    self.index_rotation(row, index, &rotation)?;
+                }
+            }
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// The first statement linked here stands: who steals a key that was given up cannot pass it on again.
+    fn index_rotation(&mut self, row: &Row, index: u32, rotation: &Rotation) -> Result<(), IndexError> {
+        let key = key::successor(&rotation.predecessor);
+        if self.txn.get(&key)?.is_none() {
+            let successor = Successor { owner: rotation.successor, index, timestamp: row.timestamp };
+            self.txn.put(key, successor.encode());
         }
         Ok(())
     }

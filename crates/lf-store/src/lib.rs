@@ -21,7 +21,7 @@ pub mod weights;
 mod writer;
 
 pub use apply::{IndexError, Stored};
-pub use rows::{OwnerTotals, Row, RowError, SelectorRow};
+pub use rows::{OwnerTotals, Row, RowError, SelectorRow, Successor};
 pub use store::{
     Applied, FREE_BYTES_MIN, IndexPlace, OpenReport, PENDING_BYTES_MAX, PENDING_RECORDS_MAX, Put, PutOutcome,
     Store, StoreError, StoreOptions,

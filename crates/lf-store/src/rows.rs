@@ -297,6 +297,35 @@ impl Claim {
     }
 }
 
+/// `n` owner → who has taken that owner's place, and which record says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Successor {
+    /// The new owner.
+    pub owner: OwnerPublic,
+    /// The index of the old owner's statement.
+    pub index: u32,
+    /// When it says so, seconds since 1970.
+    pub timestamp: u64,
+}
+
+impl Successor {
+    pub(crate) fn encode(self) -> Vec<u8> {
+        let mut out = self.index.to_be_bytes().to_vec();
+        out.extend_from_slice(&self.timestamp.to_be_bytes());
+        out.extend_from_slice(self.owner.as_bytes());
+        out
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
+        let mut c = Cursor(bytes);
+        let mut read = || {
+            let (index, timestamp) = (c.u32()?, c.u64()?);
+            Some(Successor { owner: OwnerPublic::from_bytes(c.0).ok()?, index, timestamp })
+        };
+        read().ok_or(RowError('n'))
+    }
+}
+
 /// What an owner has linked here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OwnerTotals {
@@ -466,6 +495,11 @@ pub(crate) mod key {
 
     pub(crate) fn comments_waiting_for(subject: &Hash) -> Vec<u8> {
         join(b'c', &[&subject.0])
+    }
+
+    /// `n` owner: who has taken that owner's place.
+    pub(crate) fn successor(owner: &OwnerPublic) -> Vec<u8> {
+        join(b'n', &[owner.as_bytes()])
     }
 
     /// `k` id ‖ owner ‖ oracle: oracles that say (id, owner) collides.

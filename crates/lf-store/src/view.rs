@@ -15,7 +15,8 @@ use crate::engine::{Engine, Snapshot};
 use crate::filter::Filter;
 use crate::log::{LogPosition, LogReader};
 use crate::rows::{
-    Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, Standing, index_of, key, token_of,
+    Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, Standing, Successor, index_of, key,
+    token_of,
 };
 use crate::tips::Tips;
 use crate::txn::prefix_last;
@@ -365,6 +366,16 @@ impl View {
             oracles.push(OwnerPublic::from_bytes(oracle).map_err(|_| self.noted(RowError('k')))?);
         }
         Ok(oracles)
+    }
+
+    /// Who has taken an owner's place by that owner's own statement: the first one linked here.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn successor(&self, owner: &OwnerPublic) -> Result<Option<Successor>, IndexError> {
+        let found = self.decoded(&key::successor(owner), Successor::decode)?;
+        // Rows beyond the graph's horizon do not exist yet.
+        Ok(found.filter(|successor| successor.index < self.linked()))
     }
 
     /// Up to `count` hashes that stored records link to and that are not stored, ascending, above `after`.

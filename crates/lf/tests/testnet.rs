@@ -29,6 +29,8 @@ Every node has them all.
   $ lf --path 3 get 'hello#'
   $ lf --path 4 get 'hello#'
   $ lf --path 5 get 'hello#'
+A pulse says that a record of a minute ago still holds: 11 bytes, and no new record.
+  $ lf --path 1 pulse alive
 A partition: nodes 1 to 2 and 3 to 5 ban each other.
   $ lf --path 1 peers ban IDENTITY-OF-5
 Both sides write, and both take one name.
@@ -59,7 +61,7 @@ It starts again and catches up.
 A new node comes, with nothing but genesis.lf, and gets everything.
   $ lf --path 6 node start --testnet …
   $ lf --path 6 get 'hello#'
-All 6 nodes have the same 14 records
+All 6 nodes have the same 15 records
 Run a network that stays: lf testnet
 ";
 

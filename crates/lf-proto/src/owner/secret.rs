@@ -4,7 +4,7 @@ use std::fmt;
 
 use ecdsa::EcdsaCurve;
 use ed25519_dalek::{Signer as _, SigningKey};
-use elliptic_curve::pkcs8::AssociatedOid;
+use elliptic_curve::pkcs8::{AssociatedOid, DecodePrivateKey as _, ObjectIdentifier, PrivateKeyInfoRef};
 use elliptic_curve::sec1::{FromSec1Point, ModulusSize, ToSec1Point, ValidatePublicKey};
 use elliptic_curve::{AffinePoint, CurveArithmetic, FieldBytesSize, SecretKey};
 use p224::NistP224;
@@ -125,6 +125,19 @@ impl OwnerSecret {
             Key::P384(key) => key.to_sec1_der().ok(),
             Key::Ed25519(_) => None,
         }
+    }
+
+    /// Reads a SEC1 `ECPrivateKey` in DER that names its curve; None if it is not of one of the owners' curves.
+    pub(crate) fn from_sec1_der(der: &[u8]) -> Option<Self> {
+        let key = from_sec1_der(der).map(Key::P384).or_else(|| from_sec1_der(der).map(Key::P224));
+        key.map(Self::from)
+    }
+
+    /// Reads a PKCS #8 `PrivateKeyInfo` in DER; None if it is not a key of an owner's kind.
+    pub(crate) fn from_pkcs8_der(der: &[u8]) -> Option<Self> {
+        let p384 = SecretKey::<NistP384>::from_pkcs8_der(der).ok().map(Key::P384);
+        let key = p384.or_else(|| SecretKey::<NistP224>::from_pkcs8_der(der).ok().map(Key::P224));
+        key.or_else(|| from_ed25519_pkcs8(der).map(Key::Ed25519)).map(Self::from)
     }
 
     /// The private bytes: type id, then SEC1 DER or the Ed25519 seed and public key.
@@ -254,6 +267,15 @@ where
     let key = EcPrivateKey::from_der(der).ok()?;
     let named = matches!(key.parameters, Some(EcParameters::NamedCurve(oid)) if oid == C::OID);
     named.then(|| SecretKey::try_from(key).ok()).flatten()
+}
+
+/// Reads the `PrivateKeyInfo` of an Ed25519 key (RFC 8410 §7).
+fn from_ed25519_pkcs8(der: &[u8]) -> Option<SigningKey> {
+    const OID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+    let info = PrivateKeyInfoRef::from_der(der).ok().filter(|info| info.algorithm.oid == OID)?;
+    // An OCTET STRING in the OCTET STRING.
+    let seed = info.private_key.as_bytes().strip_prefix(&[4, 32])?;
+    seed.try_into().ok().map(SigningKey::from_bytes)
 }
 
 #[cfg(test)]

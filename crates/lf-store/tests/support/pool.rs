@@ -52,7 +52,7 @@ pub struct Pool {
 pub const BASE: u64 = 1_700_000_000;
 const DRIFT: u64 = 60;
 
-fn record(
+pub fn record(
     owner: &OwnerSecret,
     record_type: RecordType,
     value: &[u8],
@@ -76,7 +76,7 @@ fn record(
     builder.build(owner).unwrap().sign(owner, difficulty.map(|d| Work::new([1, 2], d)))
 }
 
-fn put(record: Record) -> Put {
+pub fn put(record: Record) -> Put {
     let selectors = record.recover_selectors().unwrap();
     let work_verified = record.hash().0[0].is_multiple_of(2);
     Put { record, selectors, work_verified }

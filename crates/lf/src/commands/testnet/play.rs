@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use lf_client::{Find, FoundSet, Pulsing, SelectorArg, Workers, Write, Written};
 use lf_proto::api::weight_from_words;
 use lf_proto::owner::OwnerPublic;
+use lf_proto::record::{RecordBuilder, RecordType};
 
 use super::nodes::{Network, Node};
 use crate::commands::get;
@@ -17,6 +18,11 @@ use crate::ui;
 const TIME_MAX: Duration = Duration::from_secs(120);
 /// The name that both sides of the partition take.
 const CONTESTED: &str = "harbour";
+/// The name of the record that is pulsed.
+const PULSED: &str = "alive";
+/// How old that record is made, so that it can be pulsed at once: pulses count whole minutes. Not older, or the records
+/// it links to would be newer than itself by more than the drift.
+const PULSED_SECS: u64 = 60;
 
 /// Who writes.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +44,7 @@ pub(super) fn play(network: &mut Network, story: &mut Story) -> Result<()> {
     let records = first.client.status()?.record_count;
     let mut play = Play { network, story, records };
     play.everywhere()?;
+    play.pulse()?;
     play.partition()?;
     play.crash()?;
     play.late()?;
@@ -66,6 +73,50 @@ impl Play<'_> {
             self.get(*index, "hello#", all.len())?;
         }
         self.same()
+    }
+
+    fn pulse(&mut self) -> Result<()> {
+        self.story
+            .say("A pulse says that a record of a minute ago still holds: 11 bytes, and no new record.")?;
+        let selectors = [PULSED.parse::<SelectorArg>()?];
+        let owner = &self.network.owner;
+        let client = &self.node(0)?.client;
+        let situation = client.owner_status(owner.public())?;
+        let builder = RecordBuilder {
+            record_type: RecordType::Datum,
+            value: b"since a minute ago",
+            masking_key: None,
+            selectors: &[(PULSED.as_bytes(), 0)],
+            links: &situation.new_record_links,
+            timestamp: situation.server_time.saturating_sub(PULSED_SECS),
+            with_pulse_token: true,
+        };
+        let record = builder.build(owner).map_err(|e| Failure::new(e.to_string()))?.sign(owner, None);
+        client.post(&record)?;
+        self.records += 1;
+        self.same()?;
+        self.story.command(&format!("lf --path 1 pulse {PULSED}"))?;
+        let write = Write {
+            owner: &self.network.owner,
+            selectors: &selectors,
+            value: b"",
+            masking_key: None,
+            pulsing: Pulsing::IfUnchanged,
+            may_work: true,
+            workers: Workers::default(),
+        };
+        let begun = Instant::now();
+        let Written::Pulsed { pulse, .. } = self.node(0)?.client.renew(&write, &mut |_| true)? else {
+            return Err(Failure::new("not so: node 1 pulses a record"));
+        };
+        self.story.answer(&pulse.to_string(), Some(begun.elapsed()))?;
+        let all: Vec<usize> = (0..self.network.len()).collect();
+        let find = Find { selectors: selectors.to_vec(), ..Find::default() };
+        let took = self.network.wait_on(&all, "the pulse is seen", TIME_MAX, |node| {
+            let sets = node.client.find(&find)?.sets;
+            Ok(sets.first().is_some_and(|set| set.winner().result.pulse > record.timestamp()))
+        })?;
+        self.story.answer(&format!("seen by all {} nodes", all.len()), Some(took))
     }
 
     fn partition(&mut self) -> Result<()> {
