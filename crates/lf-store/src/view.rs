@@ -11,6 +11,7 @@ use lf_proto::record::Record;
 use lf_proto::selector::SelectorKey;
 
 use crate::apply::{IndexError, Network, Stored};
+use crate::certs::Root;
 use crate::engine::{Engine, Snapshot};
 use crate::filter::Filter;
 use crate::log::{LogPosition, LogReader};
@@ -86,6 +87,11 @@ impl StoreReader {
         read(&self.shared.network).parameters.clone()
     }
 
+    /// Whether the network has, or had, authorities that issue certificates.
+    pub fn has_authorities(&self) -> bool {
+        !read(&self.shared.network).roots.is_empty()
+    }
+
     /// The owner of the network's genesis records.
     pub fn genesis_owner(&self) -> OwnerPublic {
         read(&self.shared.network).owner
@@ -126,7 +132,7 @@ pub struct View {
 
 impl View {
     /// Tells the writer when the index is damaged.
-    fn noted(&self, e: impl Into<IndexError>) -> IndexError {
+    pub(crate) fn noted(&self, e: impl Into<IndexError>) -> IndexError {
         let e = e.into();
         if e.is_damage() {
             self.shared.damage_seen.store(true, Ordering::Relaxed);
@@ -138,7 +144,12 @@ impl View {
         self.snapshot.get(key).map_err(|e| self.noted(e))
     }
 
-    fn range<'a>(
+    /// The root authorities that were ever named.
+    pub(crate) fn roots(&self) -> Arc<Vec<Root>> {
+        Arc::clone(&read(&self.shared.network).roots)
+    }
+
+    pub(crate) fn range<'a>(
         &'a self,
         first: &[u8],
         last: &[u8],
@@ -147,7 +158,7 @@ impl View {
     }
 
     /// A row of the index, decoded.
-    fn decoded<T>(
+    pub(crate) fn decoded<T>(
         &self,
         key: &[u8],
         decode: impl FnOnce(&[u8]) -> Result<T, RowError>,
