@@ -1,6 +1,7 @@
 //! A node on one machine: the store, the rules and a clock put together. Every method is synchronous and may block for
 //! disk or proof of work; shells call them from threads that may.
 
+mod certificates;
 mod import;
 mod limbo;
 mod make;
@@ -27,9 +28,9 @@ use lf_store::{IndexPlace, Store, StoreError, StoreOptions, StoreReader, StoreWr
 pub use self::import::{ImportProgress, ImportReport};
 use self::limbo::{Keeper, Signal};
 pub use self::read::{Dump, WatchPlan};
+use crate::core::Rules;
 use crate::core::accept::{self, Verdict};
 use crate::core::pulse::KnownPulses;
-use crate::core::{NoCertificates, Rules};
 use crate::verifier::{Judge, Verifier};
 
 /// Chains of pulses that are made here again and again, 8.2 KB each.
@@ -257,7 +258,7 @@ impl NodeRules {
             parameters,
             genesis_owner: &self.genesis_owner,
             local_test: self.local_test,
-            certificates: &NoCertificates,
+            certificates: &self.reader,
         }
     }
 }

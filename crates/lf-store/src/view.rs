@@ -144,6 +144,11 @@ impl View {
         self.snapshot.get(key).map_err(|e| self.noted(e))
     }
 
+    /// Whether the network has, or had, authorities that issue certificates.
+    pub fn has_authorities(&self) -> bool {
+        !self.roots().is_empty()
+    }
+
     /// The root authorities that were ever named.
     pub(crate) fn roots(&self) -> Arc<Vec<Root>> {
         Arc::clone(&read(&self.shared.network).roots)

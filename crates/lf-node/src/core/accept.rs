@@ -298,6 +298,23 @@ fn conclude(
     }
 }
 
+/// Whether a checked record of a client is to be taken: those whose owner's certificates are all revoked enter the graph
+/// when they come from elsewhere, so that it stays whole, but nobody makes new ones here.
+///
+/// # Errors
+/// [`Refusal::CertificateRevoked`].
+pub fn check_new(verified: &Verified, rules: &Rules<'_>) -> Result<(), Refusal> {
+    let by_work = verified.work_verified && !rules.parameters.auth_required;
+    let record = &verified.record;
+    if !rules.local_test
+        && !by_work
+        && rules.certificates.certified(record.owner(), record.timestamp()) == Certified::Revoked
+    {
+        return Err(Refusal::CertificateRevoked);
+    }
+    Ok(())
+}
+
 /// Whether step 7 of acceptance holds for a record without another look at its work: what has changed since it was
 /// found wanting may approve it now.
 pub fn may_be_approved(record: &Record, rules: &Rules<'_>) -> bool {

@@ -27,6 +27,7 @@ pub use lf_proto::sync as wire;
 use lf_store::{IndexError, View};
 
 use self::announce::Announcements;
+pub use self::announce::may_be_announced;
 use self::fetch::{Purpose, Wanting};
 use self::intake::Intake;
 use self::peer::Peer;

@@ -1,6 +1,7 @@
 //! Limbo of a running node: a thread that tries records again when something that may approve them becomes linked, and
 //! keeps what waits in a file, so that a restart forgets nothing.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -8,9 +9,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use lf_proto::cert::{self, Certificate};
 use lf_proto::hash::Hash;
+use lf_proto::owner::OwnerPublic;
 use lf_proto::record::RecordType;
-use lf_store::Put;
+use lf_store::{Put, View};
 
 use super::{Inner, Node, now};
 use crate::core::accept::{Refusal, Unapproved, may_be_approved};
@@ -25,6 +28,8 @@ const SAVE_EVERY: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_secs(30);
 /// Records that are looked at, or tried again, at a time.
 const PORTION: usize = 1_024;
+/// Owners with new certificates that are looked for one by one.
+const NEWS_OWNERS_MAX: usize = 1_000;
 /// How long to wait after records could not be stored.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -240,11 +245,16 @@ impl Trying {
             return true;
         }
         let mut stored = true;
-        let news = [RecordType::Genesis, RecordType::Certificate]
-            .iter()
-            .any(|kind| view.of_type_from(kind.id(), from).is_ok_and(|indexes| !indexes.is_empty()));
-        if news {
-            self.looked_at = None;
+        match news(&view, from) {
+            News::Owners(owners) => {
+                for owner in owners {
+                    let hashes = keeper.state().of_owner(&owner, usize::MAX);
+                    for portion in hashes.chunks(PORTION) {
+                        stored &= node.try_again(portion);
+                    }
+                }
+            }
+            News::All => self.looked_at = None,
         }
         drop(view);
         loop {
@@ -265,6 +275,33 @@ impl Trying {
         }
         stored
     }
+}
+
+/// Whom what became linked may approve.
+enum News {
+    Owners(BTreeSet<OwnerPublic>),
+    All,
+}
+
+/// What records from index `from` on may approve: owners by their certificates, anybody by a new authority or an amendment.
+fn news(view: &View, from: u32) -> News {
+    let linked = |kind: RecordType| view.of_type_from(kind.id(), from);
+    let mut owners = BTreeSet::new();
+    let Ok(certificates) = linked(RecordType::Certificate) else { return News::All };
+    if linked(RecordType::Genesis).map_or(true, |indexes| !indexes.is_empty()) {
+        return News::All;
+    }
+    for index in certificates {
+        let Ok(Some(row)) = view.row(index) else { return News::All };
+        let plain = view.record(&row).and_then(|record| cert::plain_value(&record).ok());
+        for certificate in Certificate::parse_all(&plain.unwrap_or_default()).unwrap_or_default() {
+            if certificate.is_authority() || owners.len() >= NEWS_OWNERS_MAX {
+                return News::All;
+            }
+            owners.extend(certificate.subject_owner());
+        }
+    }
+    News::Owners(owners)
 }
 
 fn has_any(inner: Arc<Inner>) -> bool {

@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lf_proto::pulse::Pulse;
 use lf_proto::record::Record;
-use lf_store::{PutOutcome, REPUTATION_GOOD, Stored, View};
+use lf_store::{PutOutcome, Stored, View};
 
 use super::{Node, Tally, now};
 use crate::core::accept::{Refusal, check_limits};
 use crate::core::limbo::Source;
-use crate::core::sync::{Outcome, PeerId};
+use crate::core::sync::{Outcome, PeerId, may_be_announced};
 use crate::verifier::{BATCH_RECORDS, Verdicts};
 
 impl Node {
@@ -142,6 +142,5 @@ impl Drop for PeerJob {
 
 /// Whether a linked record may be announced. One that cannot be read is not.
 fn is_good(view: &View, index: u32) -> bool {
-    let reputation = view.row(index).ok().flatten().and_then(|row| view.reputation(&row).ok());
-    reputation.is_some_and(|reputation| reputation >= REPUTATION_GOOD)
+    view.row(index).ok().flatten().is_some_and(|row| may_be_announced(view, &row).unwrap_or(false))
 }
