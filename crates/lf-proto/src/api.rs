@@ -383,6 +383,9 @@ pub struct NodeStatus {
     /// Records that wait for others they link to.
     #[serde(default)]
     pub pending_count: u64,
+    /// Records that wait for their approval: a certificate of their owner, or an amendment of the genesis.
+    #[serde(default)]
+    pub limbo_count: u64,
     /// Why the node does not accept writes now; empty if it does.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub read_only_reason: String,

@@ -263,6 +263,11 @@ const SCHEMAS: &[Schema] = &[
             maybe("Identity", Blob, "The node's public key."),
             maybe("Peers", List(&Is("Peer")), "Connected peers."),
             always("PendingCount", U64, "Records that wait for others they link to."),
+            always(
+                "LimboCount",
+                U64,
+                "Records that wait for their approval: a certificate, or an amendment.",
+            ),
             maybe("ReadOnlyReason", Text, "Why the node does not accept writes now."),
             always(
                 "MissingCount",
@@ -272,6 +277,32 @@ const SCHEMAS: &[Schema] = &[
             always("FetchedCount", U64, "Records fetched of those that were missing."),
             maybe("HTTPSUntil", U64, "When its certificate for HTTPS ends, seconds since 1970."),
             maybe("HTTPSProblem", Text, "What keeps it from a new certificate for HTTPS."),
+        ],
+    },
+    Schema {
+        name: "CertificateList",
+        about: "A page of what an authority has issued.",
+        members: &[
+            always("Certificates", List(&Is("CertificateInfo")), "The certificates."),
+            maybe("Next", U64, "The after of the next page, if there is more."),
+        ],
+    },
+    Schema {
+        name: "CertificateInfo",
+        about: "A certificate.",
+        members: &[
+            always("Serial", Text, "Its serial number, base62."),
+            maybe("Issuer", Text, "Its issuer's."),
+            maybe("Subject", Text, "The subject, for people."),
+            maybe("Owner", Owner, "The owner it certifies, if it is no authority's."),
+            always("NotBefore", U64, "The first second of its validity, since 1970."),
+            always("NotAfter", U64, "The last one."),
+            always("Authority", Flag, "Whether it may issue certificates itself."),
+            always("Revoked", Flag, "Whether it was revoked, by itself or with an authority above it."),
+            maybe("RevokedTime", U64, "When, if its issuer said so."),
+            maybe("Reason", Text, "Why, as RFC 5280 names reasons, if its issuer said so."),
+            always("Record", Hash, "The record it came in."),
+            always("Certificate", Blob, "The certificate, DER."),
         ],
     },
     Schema {

@@ -223,6 +223,7 @@ fn answers_are_described() {
             vec![]
         },
         pending_count: 1,
+        limbo_count: 1,
         read_only_reason: if full { "full".to_owned() } else { String::new() },
         missing_count: 1,
         fetched_count: 1,
@@ -264,6 +265,24 @@ fn answers_are_described() {
         known_peers: 1,
     };
     check("PeersStatus", &peers, Some(&api::PeersStatus::default()));
+    let certificate = |full: bool| api::CertificateInfo {
+        serial: "1".parse().unwrap(),
+        issuer: full.then(|| "2".parse().unwrap()),
+        subject: if full { "CN=x".to_owned() } else { String::new() },
+        owner: full.then(owner),
+        not_before: 1,
+        not_after: 2,
+        authority: false,
+        revoked: true,
+        revoked_time: full.then_some(1),
+        reason: full.then(|| "unspecified".to_owned()),
+        record: Hash([1; 32]),
+        certificate: blob(),
+    };
+    check("CertificateInfo", &certificate(true), Some(&certificate(false)));
+    let certificates =
+        |full: bool| api::CertificateList { certificates: vec![certificate(true)], next: full.then_some(1) };
+    check("CertificateList", &certificates(true), Some(&certificates(false)));
     let list = api::PeerList { peers: vec!["/ip4/127.0.0.1/tcp/1".to_owned()] };
     check("PeerList", &list, Some(&api::PeerList::default()));
     let made = api::Made { record: Some(record(true)), pulse: "AAAA".to_owned(), accepted: true };
