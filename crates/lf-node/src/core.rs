@@ -4,38 +4,16 @@
 //! in one process.
 
 pub mod accept;
+mod certs;
+pub mod explain;
+pub mod limbo;
 pub mod pulse;
 pub mod query;
 pub mod sync;
 
 use lf_proto::owner::OwnerPublic;
 
-/// What certificates say of an owner at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Certified {
-    /// No certificate covers that time.
-    No,
-    /// A certificate that is not revoked covers it.
-    Yes,
-    /// Only revoked certificates cover it.
-    Revoked,
-}
-
-/// Answers whether owners are certified.
-pub trait Certificates: Sync {
-    /// What is known of `owner` at `timestamp`, seconds since 1970.
-    fn certified(&self, owner: &OwnerPublic, timestamp: u64) -> Certified;
-}
-
-/// No owner is certified: what holds in a network without certificate authorities.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoCertificates;
-
-impl Certificates for NoCertificates {
-    fn certified(&self, _owner: &OwnerPublic, _timestamp: u64) -> Certified {
-        Certified::No
-    }
-}
+pub use self::certs::{Certificates, Certified, NoCertificates, OwnerCache};
 
 /// What acceptance and queries need to know of the network and the node.
 #[derive(Clone, Copy)]

@@ -82,6 +82,12 @@ pub(crate) fn exposition(
         "Records that wait for others they link to.",
         status.pending_count as f64,
     );
+    out.plain(
+        "lf_records_limbo",
+        "gauge",
+        "Records that wait for their approval, a certificate or an amendment.",
+        status.limbo_count as f64,
+    );
     out.plain("lf_tips", "gauge", "Linked records that no record links to.", node.reader().tips() as f64);
     out.plain(
         "lf_graph_bytes",

@@ -1,7 +1,9 @@
 //! A node on one machine: the store, the rules and a clock put together. Every method is synchronous and may block for
 //! disk or proof of work; shells call them from threads that may.
 
+mod certificates;
 mod import;
+mod limbo;
 mod make;
 mod peers;
 mod read;
@@ -24,10 +26,11 @@ use lf_store::storage::DiskStorage;
 use lf_store::{IndexPlace, Store, StoreError, StoreOptions, StoreReader, StoreWriter, WriterThread};
 
 pub use self::import::{ImportProgress, ImportReport};
+use self::limbo::{Keeper, Signal};
 pub use self::read::{Dump, WatchPlan};
+use crate::core::Rules;
 use crate::core::accept::{self, Verdict};
 use crate::core::pulse::KnownPulses;
-use crate::core::{NoCertificates, Rules};
 use crate::verifier::{Judge, Verifier};
 
 /// Chains of pulses that are made here again and again, 8.2 KB each.
@@ -124,6 +127,7 @@ struct Inner {
     slow_pulses: Mutex<()>,
     known_pulses: Mutex<KnownPulses>,
     pulse_chains: PulseChains,
+    limbo: Keeper,
     names: SelectorNames,
     /// Why writes are refused now; empty if they are not.
     read_only: Mutex<String>,
@@ -175,7 +179,12 @@ impl Node {
             local_test: config.local_test,
         };
         let verifier = Verifier::start(rules.clone()).map_err(|e| NodeError::Thread(e.to_string()))?;
-        let thread = WriterThread::start(store, on_linked);
+        let signal = Arc::new(Signal::default());
+        let keeper = Keeper::load(&config.home, Arc::clone(&signal));
+        let thread = WriterThread::start(store, move |range| {
+            signal.nudge();
+            on_linked(range);
+        });
         let inner = Inner {
             reader,
             writer: thread.writer(),
@@ -188,11 +197,14 @@ impl Node {
             slow_pulses: Mutex::new(()),
             known_pulses: Mutex::default(),
             pulse_chains: PulseChains::new(PULSE_CHAINS_MAX),
+            limbo: keeper,
             names: SelectorNames::new(NAMES_MAX),
             read_only: Mutex::new(String::new()),
             on_pulse: OnceLock::new(),
         };
-        Ok((Node { inner: Arc::new(inner) }, report.notes))
+        let node = Node { inner: Arc::new(inner) };
+        node.start_limbo().map_err(|e| NodeError::Thread(e.to_string()))?;
+        Ok((node, report.notes))
     }
 
     /// Stores what is queued, writes a checkpoint and closes the store. Later writes fail; reads go on.
@@ -201,6 +213,7 @@ impl Node {
     /// Something could not be written. Nothing acknowledged is lost.
     pub fn stop(&self) -> Result<(), NodeError> {
         self.inner.verifier.stop();
+        self.inner.limbo.stop();
         let thread = self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         thread.map_or(Ok(()), |thread| thread.stop().map_err(Into::into))
     }
@@ -245,7 +258,7 @@ impl NodeRules {
             parameters,
             genesis_owner: &self.genesis_owner,
             local_test: self.local_test,
-            certificates: &NoCertificates,
+            certificates: &self.reader,
         }
     }
 }

@@ -4,7 +4,9 @@
 //! reads of the index through [`Txn`]; committing, weights and acknowledgements are the store's.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
+use lf_proto::cert::Serial;
 use lf_proto::comment::Comment;
 use lf_proto::genesis::{self, Genesis, GenesisParameters};
 use lf_proto::hash::Hash;
@@ -15,12 +17,15 @@ use lf_proto::record::{Record, RecordType};
 use lf_proto::rotation::Rotation;
 use lf_proto::selector::RecoveredSelector;
 
+use crate::certs::{Root, add_roots};
 use crate::engine::{Change, EngineError, EngineErrorKind};
 use crate::filter::Filter;
 use crate::rows::{
     Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, SelectorRow, Standing, Successor, key,
 };
 use crate::txn::Txn;
+
+mod certificates;
 
 /// Recently linked records whose standing is kept in memory, about 100 bytes each.
 const RECENT_RECORDS: usize = 1 << 15;
@@ -75,6 +80,10 @@ pub(crate) struct Network {
     /// Timestamp and hash of the last amendment applied. The hash decides between equal timestamps, so that the
     /// outcome does not depend on the order of arrival.
     pub(crate) amended: (u64, Hash),
+    /// Root authorities that the genesis or any amendment has named, whichever came last.
+    pub(crate) roots: Arc<Vec<Root>>,
+    /// The parameters of the genesis.
+    first: Arc<GenesisParameters>,
 }
 
 impl Network {
@@ -82,25 +91,34 @@ impl Network {
     pub(crate) fn new(genesis: &Genesis) -> Self {
         let first = &genesis.records()[0];
         let amended = (first.timestamp(), Hash([0xff; 32]));
-        Network { owner: *first.owner(), parameters: genesis.parameters().clone(), amended }
+        let parameters = genesis.parameters().clone();
+        let roots = Arc::new(add_roots(&[], &parameters, &parameters));
+        let first_parameters = Arc::new(parameters.clone());
+        Network { owner: *first.owner(), parameters, amended, roots, first: first_parameters }
     }
 
-    /// Applies a linked genesis record if it is a newer amendment by the network's owner.
-    pub(crate) fn amend(&mut self, record: &Record) {
+    /// Applies a linked genesis record if it is a newer amendment by the network's owner. Returns the serial numbers of
+    /// root authorities that it names for the first time, newer or not: what those have issued can be told from what
+    /// others did.
+    pub(crate) fn amend(&mut self, record: &Record) -> Vec<Serial> {
         let newer = (record.timestamp(), record.hash()) > self.amended;
         let by_owner = *record.owner() == self.owner;
-        if record.record_type() != RecordType::Genesis
-            || !by_owner
-            || !newer
-            || record.stored_value().is_empty()
-        {
-            return;
+        if record.record_type() != RecordType::Genesis || !by_owner || record.stored_value().is_empty() {
+            return Vec::new();
         }
         // Not parameters, or not masked with the empty key: a genesis record without meaning.
-        let Ok(text) = genesis::plain_value(record) else { return };
-        if !text.is_empty() && self.parameters.amend(&text).is_ok() {
+        let Ok(text) = genesis::plain_value(record) else { return Vec::new() };
+        let mut named = (*self.first).clone();
+        if text.is_empty() || named.amend(&text).is_err() {
+            return Vec::new();
+        }
+        if newer && self.parameters.amend(&text).is_ok() {
             self.amended = (record.timestamp(), record.hash());
         }
+        let roots = add_roots(&self.roots, &named, &self.parameters);
+        let new = roots.iter().skip(self.roots.len()).map(|root| root.certificate.serial()).collect();
+        self.roots = Arc::new(roots);
+        new
     }
 }
 
@@ -438,7 +456,8 @@ impl<'a> Applier<'a> {
         match row.record_type {
             RecordType::Genesis => {
                 if let Some(record) = (self.read_record)(row.position)? {
-                    self.network.amend(&record);
+                    let new = self.network.amend(&record);
+                    self.wake_certificates(new)?;
                 }
             }
             RecordType::Commentary => {
@@ -446,6 +465,7 @@ impl<'a> Applier<'a> {
                     self.index_comments(&record)?;
                 }
             }
+            RecordType::Certificate | RecordType::Crl => self.index_certificates(row, index)?,
             RecordType::Rotation => {
                 if let Some(rotation) = (self.read_record)(row.position)?.as_ref().and_then(Rotation::of) {
                     self.index_rotation(row, index, &rotation)?;

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod certs;
 mod checkpoint;
 pub mod engine;
 mod filter;
@@ -21,6 +22,7 @@ pub mod weights;
 mod writer;
 
 pub use apply::{IndexError, Stored};
+pub use certs::{Certified, IssuedCertificate, IssuedPage, Revocation, certified_by};
 pub use rows::{OwnerTotals, Row, RowError, SelectorRow, Successor};
 pub use store::{
     Applied, FREE_BYTES_MIN, IndexPlace, OpenReport, PENDING_BYTES_MAX, PENDING_RECORDS_MAX, Put, PutOutcome,

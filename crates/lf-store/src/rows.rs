@@ -58,30 +58,30 @@ const ROW_WORK_VERIFIED: u8 = 1;
 const ROW_TEMPORAL_VIOLATION: u8 = 2;
 const ROW_WORK: u8 = 4;
 
-struct Cursor<'a>(&'a [u8]);
+pub(crate) struct Cursor<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Cursor<'a> {
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (head, tail) = self.0.split_first_chunk::<N>()?;
         self.0 = tail;
         Some(*head)
     }
 
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+    pub(crate) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (head, tail) = self.0.split_at_checked(count)?;
         self.0 = tail;
         Some(head)
     }
 
-    fn u8(&mut self) -> Option<u8> {
+    pub(crate) fn u8(&mut self) -> Option<u8> {
         self.array::<1>().map(|[b]| b)
     }
 
-    fn u32(&mut self) -> Option<u32> {
+    pub(crate) fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_be_bytes)
     }
 
-    fn u64(&mut self) -> Option<u64> {
+    pub(crate) fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_be_bytes)
     }
 }
@@ -366,6 +366,8 @@ pub(crate) struct Meta {
     pub(crate) pending_bytes: u64,
     /// Comments whose subject is not stored.
     pub(crate) comments_waiting: u64,
+    /// Certificates and CRLs that wait for an authority.
+    pub(crate) certificates_waiting: u64,
     /// Records ready to be linked that the last batch left over.
     pub(crate) ready: u64,
     /// The order of the first of them.
@@ -381,6 +383,7 @@ impl Meta {
         out.extend_from_slice(&self.pending.to_be_bytes());
         out.extend_from_slice(&self.pending_bytes.to_be_bytes());
         out.extend_from_slice(&self.comments_waiting.to_be_bytes());
+        out.extend_from_slice(&self.certificates_waiting.to_be_bytes());
         out.extend_from_slice(&self.ready.to_be_bytes());
         out.extend_from_slice(&self.ready_first.to_be_bytes());
         out.extend_from_slice(&self.log_id);
@@ -400,6 +403,7 @@ impl Meta {
                 pending: c.u64()?,
                 pending_bytes: c.u64()?,
                 comments_waiting: c.u64()?,
+                certificates_waiting: c.u64()?,
                 ready: c.u64()?,
                 ready_first: c.u64()?,
                 log_id: c.array()?,
@@ -410,11 +414,14 @@ impl Meta {
 }
 
 /// The index's format; another one is rebuilt from the log.
-const INDEX_FORMAT: u8 = 2;
+const INDEX_FORMAT: u8 = 3;
 
 /// Keys, one function a table.
 pub(crate) mod key {
+    use lf_proto::cert::Serial;
+
     use super::{Hash, OwnerPublic, SelectorKey};
+    use crate::certs::AuthorityKey;
 
     fn join(table: u8, parts: &[&[u8]]) -> Vec<u8> {
         let mut out = Vec::with_capacity(1 + parts.iter().map(|p| p.len()).sum::<usize>());
@@ -425,9 +432,10 @@ pub(crate) mod key {
         out
     }
 
-    /// Tables that a batch searches by prefix: who waits, who is ready, comments that wait.
+    /// Tables that a batch searches by prefix: who waits, who is ready, comments that wait,
+    /// authorities, certificates that wait for one.
     pub(crate) fn is_searched_by_prefix(key: &[u8]) -> bool {
-        matches!(key.first(), Some(b'w' | b'q' | b'c'))
+        matches!(key.first(), Some(b'w' | b'q' | b'c' | b'a' | b'x'))
     }
 
     pub(crate) fn meta() -> Vec<u8> {
@@ -507,6 +515,51 @@ pub(crate) mod key {
         let mut key = comments_on(id, owner);
         key.extend_from_slice(oracle.as_bytes());
         key
+    }
+
+    /// `a` serial ‖ fingerprint: intermediate authorities that a root issued.
+    pub(crate) fn authority(serial: &Serial, fingerprint: &[u8; 32]) -> Vec<u8> {
+        join(b'a', &[serial.as_bytes(), fingerprint])
+    }
+
+    pub(crate) fn authorities_of(serial: &Serial) -> Vec<u8> {
+        join(b'a', &[serial.as_bytes()])
+    }
+
+    /// `e` subject ‖ fingerprint: certificates that an authority issued.
+    pub(crate) fn owner_certificate(subject: &OwnerPublic, fingerprint: &[u8; 32]) -> Vec<u8> {
+        let mut key = certificates_of(subject);
+        key.extend_from_slice(fingerprint);
+        key
+    }
+
+    pub(crate) fn certificates_of(subject: &OwnerPublic) -> Vec<u8> {
+        join(b'e', &[&[subject.as_bytes().len() as u8], subject.as_bytes()])
+    }
+
+    /// `g` issuer ‖ index ‖ fingerprint: the same certificates, by who issued them.
+    pub(crate) fn certificate_issued(issuer: &Serial, index: u32, fingerprint: &[u8; 32]) -> Vec<u8> {
+        join(b'g', &[issuer.as_bytes(), &index.to_be_bytes(), fingerprint])
+    }
+
+    /// The first key and the last of an issuer's certificates from an index on.
+    pub(crate) fn certificates_issued(issuer: &Serial, first: u32) -> (Vec<u8>, Vec<u8>) {
+        let last = certificate_issued(issuer, u32::MAX, &[0xff; 32]);
+        (join(b'g', &[issuer.as_bytes(), &first.to_be_bytes()]), last)
+    }
+
+    /// `v` issuer ‖ serial ‖ issuer's key: what the issuer has revoked.
+    pub(crate) fn revocation(issuer: &AuthorityKey, serial: &Serial) -> Vec<u8> {
+        join(b'v', &[issuer.serial.as_bytes(), serial.as_bytes(), issuer.owner.as_bytes()])
+    }
+
+    /// `x` issuer ‖ index ‖ place: certificates and CRLs whose authority is not known.
+    pub(crate) fn certificate_waiting(issuer: &Serial, index: u32, place: u8) -> Vec<u8> {
+        join(b'x', &[issuer.as_bytes(), &index.to_be_bytes(), &[place]])
+    }
+
+    pub(crate) fn certificates_waiting_for(issuer: &Serial) -> Vec<u8> {
+        join(b'x', &[issuer.as_bytes()])
     }
 
     pub(crate) fn comments_on(id: &[u8; 32], owner: &OwnerPublic) -> Vec<u8> {

@@ -734,7 +734,11 @@ impl Store {
                 linked.insert(new.hash, index);
             }
         }
-        if network.amended != read(&shared.network).amended {
+        let changed = {
+            let known = read(&shared.network);
+            network.amended != known.amended || !Arc::ptr_eq(&network.roots, &known.roots)
+        };
+        if changed {
             self.set_network(network);
         }
         Ok(())

@@ -11,6 +11,7 @@ use lf_proto::record::Record;
 use lf_proto::selector::SelectorKey;
 
 use crate::apply::{IndexError, Network, Stored};
+use crate::certs::Root;
 use crate::engine::{Engine, Snapshot};
 use crate::filter::Filter;
 use crate::log::{LogPosition, LogReader};
@@ -86,6 +87,11 @@ impl StoreReader {
         read(&self.shared.network).parameters.clone()
     }
 
+    /// Whether the network has, or had, authorities that issue certificates.
+    pub fn has_authorities(&self) -> bool {
+        !read(&self.shared.network).roots.is_empty()
+    }
+
     /// The owner of the network's genesis records.
     pub fn genesis_owner(&self) -> OwnerPublic {
         read(&self.shared.network).owner
@@ -126,7 +132,7 @@ pub struct View {
 
 impl View {
     /// Tells the writer when the index is damaged.
-    fn noted(&self, e: impl Into<IndexError>) -> IndexError {
+    pub(crate) fn noted(&self, e: impl Into<IndexError>) -> IndexError {
         let e = e.into();
         if e.is_damage() {
             self.shared.damage_seen.store(true, Ordering::Relaxed);
@@ -138,7 +144,17 @@ impl View {
         self.snapshot.get(key).map_err(|e| self.noted(e))
     }
 
-    fn range<'a>(
+    /// Whether the network has, or had, authorities that issue certificates.
+    pub fn has_authorities(&self) -> bool {
+        !self.roots().is_empty()
+    }
+
+    /// The root authorities that were ever named.
+    pub(crate) fn roots(&self) -> Arc<Vec<Root>> {
+        Arc::clone(&read(&self.shared.network).roots)
+    }
+
+    pub(crate) fn range<'a>(
         &'a self,
         first: &[u8],
         last: &[u8],
@@ -147,7 +163,7 @@ impl View {
     }
 
     /// A row of the index, decoded.
-    fn decoded<T>(
+    pub(crate) fn decoded<T>(
         &self,
         key: &[u8],
         decode: impl FnOnce(&[u8]) -> Result<T, RowError>,
@@ -267,6 +283,17 @@ impl View {
         Ok(if row.temporal_violation { REPUTATION_TEMPORAL_VIOLATION } else { REPUTATION_GOOD })
     }
 
+    /// The owner who came first under an id, if one did.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn holder(&self, id: &[u8; 32]) -> Result<Option<OwnerPublic>, IndexError> {
+        Ok(match self.decoded(&key::claim(id), Claim::decode)? {
+            Some(Claim::Held { owner, .. }) => Some(owner),
+            _ => None,
+        })
+    }
+
     /// Indexes of linked records whose selector at `position` has a key from `first` to `last`, both included; by key,
     /// then by index.
     pub fn by_selector<'a>(
@@ -320,8 +347,16 @@ impl View {
     /// # Errors
     /// The index failed.
     pub fn of_type(&self, record_type: u8) -> Result<Vec<u32>, IndexError> {
+        self.of_type_from(record_type, 0)
+    }
+
+    /// As [`View::of_type`], from an index on.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn of_type_from(&self, record_type: u8, first: u32) -> Result<Vec<u32>, IndexError> {
         let mut indexes = Vec::new();
-        for pair in self.range(&key::special(record_type, 0), &key::special(record_type, u32::MAX)) {
+        for pair in self.range(&key::special(record_type, first), &key::special(record_type, u32::MAX)) {
             let (key, _) = pair?;
             indexes.extend(index_of(&key).filter(|i| *i < self.horizon));
         }

@@ -71,6 +71,23 @@ pub enum Refusal {
     /// The network asks for a certificate and the owner has none for that time.
     #[error("this network requires a certificate, and the record's owner has none for its time")]
     CertificateRequired,
+    /// All certificates that the owner has for that time are revoked, and there is nothing else that approves the record.
+    #[error(
+        "the certificate of the record's owner is revoked: this node takes no new records of theirs by it"
+    )]
+    CertificateRevoked,
+    /// All is well but the approval (step 7), and that may still come: with a certificate or an amendment of the genesis.
+    #[error("{}", .0.refusal)]
+    Unapproved(Box<Unapproved>),
+}
+
+/// A record that nothing but its approval is missing of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unapproved {
+    /// The record.
+    pub record: Record,
+    /// What is missing.
+    pub refusal: Refusal,
 }
 
 impl Refusal {
@@ -91,6 +108,8 @@ impl Refusal {
             Refusal::Signature => "ErrRecordOwnerSignatureCheckFailed",
             Refusal::Work { .. } | Refusal::WorkUndecided { .. } => "ErrRecordInsufficientWork",
             Refusal::CertificateRequired => "ErrRecordCertificateRequired",
+            Refusal::CertificateRevoked => "ErrRecordCertificateInvalid",
+            Refusal::Unapproved(unapproved) => unapproved.refusal.name(),
         }
     }
 }
@@ -132,6 +151,26 @@ pub fn check_limits(record: &Record, rules: &Rules<'_>, now: u64) -> Result<(), 
         return Err(Refusal::Future { ahead_secs, drift_secs: p.record_max_time_drift });
     }
     Ok(())
+}
+
+/// What work means for a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Approval {
+    /// None is needed.
+    Given,
+    /// It has a certificate, and work besides, which is verified too: if the certificate is revoked one day, the work
+    /// counts on every node alike.
+    Certified,
+    /// By its work.
+    ByWork,
+    /// By nothing, for now. If it `has_work`, that is verified all the same: its work would do after an amendment.
+    Missing { refusal: Refusal, has_work: bool },
+}
+
+impl Approval {
+    fn looks_at_work(&self) -> bool {
+        matches!(self, Approval::ByWork | Approval::Certified | Approval::Missing { has_work: true, .. })
+    }
 }
 
 /// A record whose proof of work takes passes over the whole work table: everything else about it is well.
@@ -178,7 +217,7 @@ pub enum Verdict {
 
 /// The costly checks (steps 5 to 7): signatures, claims, work or certificates, of some 64 records at once, which share
 /// what costs most. They depend on the records and the rules alone, so they can run anywhere. One verdict for each
-/// record, in order: the first rule it breaks.
+/// record, in order: the first rule it breaks, but for want of an approval that cannot come, which costs nothing to see.
 ///
 /// Each check is made only of records that passed those before it; `verify_work` is asked last, and only about work that
 /// matters, without passes over the whole table.
@@ -189,35 +228,32 @@ pub fn verify_all(
 ) -> Vec<Verdict> {
     let required: Vec<u32> =
         records.iter().map(|record| rules.required_difficulty(record.billable_bytes())).collect();
-    let needs_work: Vec<Result<bool, Refusal>> = records
-        .iter()
-        .zip(&required)
-        .map(|(record, required)| needs_work(record, *required, rules))
-        .collect();
+    let approvals: Vec<Result<Approval, Refusal>> =
+        records.iter().zip(&required).map(|(record, required)| approval(record, *required, rules)).collect();
     let candidates: Vec<&Record> = records
         .iter()
-        .zip(&needs_work)
-        .filter(|(_, needs)| needs.is_ok())
+        .zip(&approvals)
+        .filter(|(_, approval)| approval.is_ok())
         .map(|(record, _)| record)
         .collect();
     let mut checked = record::verify_all(&candidates, rules.parameters.strict_signatures).into_iter();
-    let checked: Vec<Result<(Vec<RecoveredSelector>, bool), Refusal>> = needs_work
+    let checked: Vec<Result<(Vec<RecoveredSelector>, Approval), Refusal>> = approvals
         .into_iter()
-        .map(|needs| {
-            let needs = needs?;
+        .map(|approval| {
+            let approval = approval?;
             // One for each that got here, in the same order.
             let selectors = checked.next().unwrap_or(Ok(Vec::new()));
             let selectors = selectors.map_err(|e| match e {
                 RecordError::Signature(_) => Refusal::Signature,
                 RecordError::Claim { index, source } => Refusal::Claim { index, source },
             })?;
-            Ok((selectors, needs))
+            Ok((selectors, approval))
         })
         .collect();
     let proofs: Vec<(&[u8; 48], Work)> = records
         .iter()
         .zip(&checked)
-        .filter(|(_, checked)| matches!(checked, Ok((_, true))))
+        .filter(|(_, checked)| checked.as_ref().is_ok_and(|(_, approval)| approval.looks_at_work()))
         .filter_map(|(record, _)| Some((record.work_hash(), *record.work()?)))
         .collect();
     let mut works = if proofs.is_empty() { Vec::new() } else { verify_work(&proofs) }.into_iter();
@@ -225,36 +261,94 @@ pub fn verify_all(
         .into_iter()
         .zip(checked)
         .zip(required)
-        .map(|((record, checked), required)| match checked {
-            Err(refusal) => Verdict::Refused(refusal),
-            Ok((selectors, false)) => Verdict::Accepted(Verified { record, selectors, work_verified: false }),
-            Ok((selectors, true)) => {
-                let slow =
-                    SlowWork { verified: Verified { record, selectors, work_verified: false }, required };
-                // An answer that is missing is none: such work is not accepted.
-                let decided = match works.next() {
-                    Some(Ok(())) => slow.decide(true),
-                    Some(Err(e)) if e.is_undecided() => return Verdict::SlowWork(slow),
-                    _ => slow.decide(false),
-                };
-                decided.map_or_else(Verdict::Refused, Verdict::Accepted)
-            }
+        .map(|((record, checked), required)| {
+            let (selectors, approval) = match checked {
+                Ok(checked) => checked,
+                Err(refusal) => return Verdict::Refused(refusal),
+            };
+            // An answer that is missing is none: such work is not accepted.
+            let work = if approval.looks_at_work() { works.next() } else { None };
+            conclude(Verified { record, selectors, work_verified: false }, approval, work, required)
         })
         .collect()
 }
 
-/// Whether a record's work is to be verified. A record without enough cannot become good by costlier checks.
-fn needs_work(record: &Record, required: u32, rules: &Rules<'_>) -> Result<bool, Refusal> {
-    let certified = || rules.certificates.certified(record.owner(), record.timestamp()) != Certified::No;
-    if rules.local_test || certified() {
-        return Ok(false);
+/// The verdict on a record whose signature and claims are well.
+fn conclude(
+    verified: Verified,
+    approval: Approval,
+    work: Option<Result<(), WorkError>>,
+    required: u32,
+) -> Verdict {
+    let holds = matches!(work, Some(Ok(())));
+    match approval {
+        Approval::Given => Verdict::Accepted(verified),
+        Approval::Certified => Verdict::Accepted(Verified { work_verified: holds, ..verified }),
+        Approval::ByWork => {
+            let slow = SlowWork { verified, required };
+            if matches!(&work, Some(Err(e)) if e.is_undecided()) {
+                return Verdict::SlowWork(slow);
+            }
+            slow.decide(holds).map_or_else(Verdict::Refused, Verdict::Accepted)
+        }
+        Approval::Missing { refusal, has_work } if !has_work || holds => {
+            Verdict::Refused(Refusal::Unapproved(Box::new(Unapproved { record: verified.record, refusal })))
+        }
+        Approval::Missing { refusal, .. } => Verdict::Refused(refusal),
+    }
+}
+
+/// Whether a checked record of a client is to be taken: those whose owner's certificates are all revoked enter the graph
+/// when they come from elsewhere, so that it stays whole, but nobody makes new ones here.
+///
+/// # Errors
+/// [`Refusal::CertificateRevoked`].
+pub fn check_new(verified: &Verified, rules: &Rules<'_>) -> Result<(), Refusal> {
+    let by_work = verified.work_verified && !rules.parameters.auth_required;
+    let record = &verified.record;
+    if !rules.local_test
+        && !by_work
+        && rules.certificates.certified(record.owner(), record.timestamp()) == Certified::Revoked
+    {
+        return Err(Refusal::CertificateRevoked);
+    }
+    Ok(())
+}
+
+/// Whether step 7 of acceptance holds for a record without another look at its work: what has changed since it was
+/// found wanting may approve it now.
+pub fn may_be_approved(record: &Record, rules: &Rules<'_>) -> bool {
+    let required = rules.required_difficulty(record.billable_bytes());
+    matches!(approval(record, required, rules), Ok(Approval::Given | Approval::Certified | Approval::ByWork))
+}
+
+/// What approves a record, as far as that can be seen without verifying its work. One that nothing can approve cannot
+/// become good by costlier checks.
+fn approval(record: &Record, required: u32, rules: &Rules<'_>) -> Result<Approval, Refusal> {
+    if rules.local_test {
+        return Ok(Approval::Given);
+    }
+    let difficulty = record.work().map(Work::difficulty);
+    let enough = difficulty.is_some_and(|d| d >= required);
+    if rules.certificates.certified(record.owner(), record.timestamp()) != Certified::No {
+        return Ok(if enough { Approval::Certified } else { Approval::Given });
     }
     if rules.parameters.auth_required {
-        return Err(Refusal::CertificateRequired);
+        return Ok(Approval::Missing { refusal: Refusal::CertificateRequired, has_work: false });
     }
-    match record.work().map(Work::difficulty) {
-        None => Err(Refusal::Work { problem: "it has none", required }),
-        Some(d) if d < required => Err(Refusal::Work { problem: "its difficulty is too low", required }),
-        Some(_) => Ok(true),
+    if enough {
+        return Ok(Approval::ByWork);
     }
+    let problem = if difficulty.is_none() { "it has none" } else { "its difficulty is too low" };
+    let refusal = Refusal::Work { problem, required };
+    if !rules.parameters.auth_certificates.is_empty() {
+        // A certificate may be on its way.
+        return Ok(Approval::Missing { refusal, has_work: false });
+    }
+    let least = lf_proto::work::required_difficulty(record.billable_bytes(), 1);
+    let amendable = rules.parameters.amendable_fields.iter().any(|f| f.eq_ignore_ascii_case("workfactor"));
+    if amendable && difficulty.is_some_and(|d| d >= least) {
+        return Ok(Approval::Missing { refusal, has_work: true });
+    }
+    Err(refusal)
 }

@@ -16,9 +16,10 @@ pub mod ranges;
 mod serve;
 mod session;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 
+use lf_proto::hash::Hash;
 use lf_proto::pulse::Pulse;
 use lf_proto::record::Record;
 use lf_proto::seeded::SeededRng;
@@ -26,10 +27,11 @@ pub use lf_proto::sync as wire;
 use lf_store::{IndexError, View};
 
 use self::announce::Announcements;
+pub use self::announce::may_be_announced;
 use self::fetch::{Purpose, Wanting};
 use self::intake::Intake;
 use self::peer::Peer;
-use self::ranges::Ranges;
+use self::ranges::{Bound, Ranges};
 use self::wire::{Answer, Question};
 
 /// A peer's identity: its Ed25519 public key, which is what its connection proves.
@@ -123,6 +125,11 @@ pub enum Event {
         /// One for each pulse: whether it was news.
         news: Vec<bool>,
     },
+    /// What waits for approval changed by other means than [`Outcome::Limbo`].
+    Limbo {
+        /// Timestamps and hashes of all records that wait now.
+        records: Vec<(u64, Hash)>,
+    },
     /// Somebody else than [`Sync`] had a pulse accepted here: it is to be announced.
     NewPulse {
         /// The pulse.
@@ -148,6 +155,8 @@ pub enum Outcome {
     Invalid,
     /// It is refused, but its sender need not know: too far in the future, against a parameter that was amended.
     Refused,
+    /// Nothing but its approval is missing: it waits here for a certificate or an amendment.
+    Limbo,
     /// It could not be stored now: our fault.
     Failed,
 }
@@ -283,6 +292,8 @@ const SERVE_COST: u64 = 30_000;
 const BEHIND_RECORDS: u32 = 50_000;
 /// For how long a peer is banned.
 const BAN_SECS: u64 = 3_600;
+/// Records that wait for approval and are known here, at most: as many as may wait.
+const LIMBO_MAX: usize = super::limbo::Bounds::USUAL.records;
 /// How long a comparison that found nothing missing counts.
 const SYNCED_MS: u64 = 120_000;
 
@@ -300,6 +311,8 @@ pub struct Sync {
     intake: Intake,
     wanting: Wanting,
     announcements: Announcements,
+    /// Records that wait for approval: they are not fetched again.
+    limbo: BTreeSet<Bound>,
     gossip_new: u64,
     received_bytes: u64,
     sent_bytes: u64,
@@ -326,6 +339,7 @@ impl Sync {
             intake: Intake::default(),
             wanting: Wanting::default(),
             announcements: Announcements::default(),
+            limbo: BTreeSet::new(),
             gossip_new: 0,
             received_bytes: 0,
             sent_bytes: 0,
@@ -430,6 +444,11 @@ impl Sync {
                 self.pulses_checked(ticket, &news);
                 Ok(())
             }
+            Event::Limbo { records } => {
+                let places = records.iter().take(LIMBO_MAX);
+                self.limbo = places.map(|(timestamp, hash)| Bound::of(*timestamp, hash)).collect();
+                Ok(())
+            }
             Event::NewPulse { pulse } => {
                 self.announcements.pulse(pulse, self.now.ticks_ms);
                 Ok(())
@@ -460,6 +479,9 @@ impl Sync {
         for (index, row) in (first..first.saturating_add(EXTEND_RECORDS)).zip(view.rows_from(first)) {
             let row = row?;
             self.ranges.push(row.timestamp, &row.hash, view)?;
+            if !self.limbo.is_empty() {
+                self.limbo.remove(&Bound::of(row.timestamp, &row.hash));
+            }
             if index >= begin {
                 self.linked(&row, view)?;
             }

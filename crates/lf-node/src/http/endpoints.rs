@@ -134,6 +134,24 @@ const DUMP_AFTER: Parameter = Parameter {
     required: true,
     about: "the hash of the last record that has come",
 };
+const ISSUER: Parameter = Parameter {
+    name: "issuer",
+    place: "query",
+    required: true,
+    about: "the authority's serial number, base62",
+};
+const CERTIFICATES_AFTER: Parameter = Parameter {
+    name: "after",
+    place: "query",
+    required: false,
+    about: "where to go on: the Next of the page before",
+};
+const CERTIFICATES_COUNT: Parameter = Parameter {
+    name: "count",
+    place: "query",
+    required: false,
+    about: "how many certificates, about; 100 by default, 1,000 at most",
+};
 const LAST_EVENT: Parameter = Parameter {
     name: "Last-Event-ID",
     place: "header",
@@ -288,6 +306,16 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         ..READ
     },
     Endpoint {
+        path: "/v1/explain",
+        handler: handlers::explain,
+        body_bytes_max: QUERY_BYTES_MAX,
+        about: "All candidates of a query's result sets, what speaks for and against each, why the winner wins, and how \
+                weak that is. Limit is ignored.",
+        request: Content::Json("Query"),
+        answer: Content::Json("Explanation"),
+        ..WRITE
+    },
+    Endpoint {
         path: "/v1/watch",
         verbs: Verbs::Both,
         handler: watch::watch,
@@ -298,6 +326,15 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         parameters: &[WATCHED, FROM, LAST_EVENT],
         request: Content::Json("Query"),
         answer: Content::Text("text/event-stream"),
+        errors: &[400],
+        ..READ
+    },
+    Endpoint {
+        path: "/v1/certificates",
+        handler: handlers::certificates,
+        about: "What an authority has issued, with what is revoked, in pages, in the order in which it was linked here.",
+        parameters: &[ISSUER, CERTIFICATES_AFTER, CERTIFICATES_COUNT],
+        answer: Content::Json("CertificateList"),
         errors: &[400],
         ..READ
     },

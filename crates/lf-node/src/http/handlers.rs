@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use lf_proto::api::{MakeRecord, Query, RecordJson};
+use lf_proto::cert::Serial;
 use lf_proto::hash::Hash;
 use lf_proto::owner::OwnerPublic;
 use lf_proto::pulse::{PULSE_MINUTES_MAX, Pulse};
@@ -39,6 +40,13 @@ fn body(call: &Call) -> &[u8] {
 pub(super) fn query(context: &Context, call: &Call) -> Result<Reply, Failure> {
     let query: Query = parse(body(call))?;
     Reply::json(&context.node.query(&query)?)
+}
+
+pub(super) fn explain(context: &Context, call: &Call) -> Result<Reply, Failure> {
+    let query: Query = parse(body(call))?;
+    let mut status = context.node.status()?;
+    peers::complete(&mut status, context);
+    Reply::json(&context.node.explain(&query, status.fully_synchronized)?)
 }
 
 pub(super) fn post(context: &Context, call: &Call) -> Result<Reply, Failure> {
@@ -123,6 +131,24 @@ pub(super) fn owner(context: &Context, call: &Call) -> Result<Reply, Failure> {
         .parse()
         .map_err(|e| Failure::bad_request("ErrInvalidPublicKey", format!("invalid owner: {e}")))?;
     Reply::json(&context.node.owner_status(&owner)?)
+}
+
+/// Certificates on a page if nothing else is asked for.
+const CERTIFICATES_COUNT: usize = 100;
+
+pub(super) fn certificates(context: &Context, call: &Call) -> Result<Reply, Failure> {
+    let wrong = |problem: &str| Failure::bad_request("ErrInvalidParameter", problem);
+    let issuer = parameter(&call.query, "issuer").and_then(|text| text.parse().ok());
+    let issuer: Serial =
+        issuer.ok_or_else(|| wrong("no usable issuer: give the serial number of an authority in base62"))?;
+    let number = |name: &str| {
+        let text = parameter(&call.query, name).filter(|text| !text.is_empty());
+        text.map(|text| text.parse::<u64>()).transpose()
+    };
+    let after = number("after").map_err(|_| wrong("after is no number: give the Next of the page before"))?;
+    let count = number("count").map_err(|_| wrong("count is no number: give how many certificates"))?;
+    let count = count.map_or(CERTIFICATES_COUNT, |count| usize::try_from(count).unwrap_or(usize::MAX));
+    Reply::json(&context.node.certificates(&issuer, after, count)?)
 }
 
 pub(super) fn dump(context: &Context, _: &Call) -> Result<Reply, Failure> {

@@ -13,7 +13,8 @@ use lf_proto::record::{DecodeError, Record, RecordStream, RecordType};
 use lf_store::{Answer, Put, PutOutcome, StoreError};
 
 use super::{Node, Tally, now};
-use crate::core::accept::check_limits;
+use crate::core::accept::{Refusal, check_limits};
+use crate::core::limbo;
 use crate::failure::Failure;
 use crate::verifier::{BATCH_RECORDS, Lane, Verdicts};
 
@@ -50,6 +51,8 @@ pub struct ImportReport {
     pub duplicates: u64,
     /// Records that were refused.
     pub refused: u64,
+    /// Records that nothing but their approval is missing of: they wait for a certificate or an amendment.
+    pub waiting: u64,
     /// The first few refusals, a line each.
     pub first_refusals: Vec<String>,
     /// Whether it was stopped before the end.
@@ -189,7 +192,7 @@ enum After {
     More,
     /// More, but not now.
     Later,
-    /// More, once all before is stored: it ended with a genesis record, which may change the rules for what follows.
+    /// More, once all before is stored: it ended with a genesis record or a certificate, which may change the rules for what follows.
     Settled,
     /// The end of the file, or a failure.
     Nothing(Result<(), Failure>),
@@ -203,6 +206,7 @@ impl Import<'_> {
         let view = self.node.inner.reader.view();
         let parameters = self.node.inner.reader.parameters();
         let (rules, now) = (self.node.rules(&parameters), now());
+        let has_authorities = !parameters.auth_certificates.is_empty();
         // A file that is here already must give progress, too.
         while batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES && looked_at < STORE_RECORDS {
             let record = match source.next() {
@@ -215,9 +219,11 @@ impl Import<'_> {
                     self.report.duplicates += 1;
                     Tally::add(&self.node.inner.tally.records_duplicate);
                 }
+                Ok(None) if self.node.is_in_limbo(&record.hash()) => self.report.waiting += 1,
                 Ok(None) => match check_limits(&record, &rules, now) {
                     Ok(()) => {
-                        let amends = record.record_type() == RecordType::Genesis;
+                        let certifies = record.record_type() == RecordType::Certificate && has_authorities;
+                        let amends = record.record_type() == RecordType::Genesis || certifies;
                         bytes += record.as_bytes().len();
                         batch.push(record);
                         if amends {
@@ -252,6 +258,10 @@ impl Import<'_> {
         for (hash, verdict) in hashes.iter().zip(verdicts) {
             match verdict {
                 Ok(v) => self.puts.push(v.into()),
+                Err(Refusal::Unapproved(unapproved)) => {
+                    self.report.waiting += 1;
+                    self.node.wait_for_approval(*unapproved, limbo::Source::File);
+                }
                 Err(refusal) => {
                     let failure = self.node.refuse(refusal);
                     self.refused(hash, &failure);

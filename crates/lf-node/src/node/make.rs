@@ -13,7 +13,8 @@ use lf_store::Row;
 
 use super::write::base64_of;
 use super::{Node, now, random};
-use crate::core::query;
+use crate::core::accept::Refusal;
+use crate::core::{Certified, query};
 use crate::failure::Failure;
 
 /// Memory that one search for work may take.
@@ -178,8 +179,15 @@ impl Node {
             with_pulse_token: true,
         }
         .build_with(&request.owner, &self.inner.names)?;
-        let work = if rules.local_test {
+        let owner = request.owner.public();
+        let certified = rules.certificates.certified(owner, request.timestamp);
+        let work = if rules.local_test || certified == Certified::Yes {
             None
+        } else if rules.parameters.auth_required {
+            // Before seconds go into work that would not help.
+            let revoked = certified == Certified::Revoked;
+            let refusal = if revoked { Refusal::CertificateRevoked } else { Refusal::CertificateRequired };
+            return Err(self.refuse(refusal));
         } else {
             let required = rules.required_difficulty(unworked.billable_bytes());
             Some(search(&unworked, required, cancel)?)

@@ -4,18 +4,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lf_proto::pulse::Pulse;
 use lf_proto::record::Record;
-use lf_store::{PutOutcome, REPUTATION_GOOD, Stored, View};
+use lf_store::{PutOutcome, Stored, View};
 
 use super::{Node, Tally, now};
 use crate::core::accept::{Refusal, check_limits};
-use crate::core::sync::Outcome;
+use crate::core::limbo::Source;
+use crate::core::sync::{Outcome, PeerId, may_be_announced};
 use crate::verifier::{BATCH_RECORDS, Verdicts};
 
 impl Node {
     /// Has records of a peer checked and the good ones stored. Does not wait: `done` is called with one outcome for each
     /// record, in order, here or on another thread, where it must be quick. What is not checked because too many wait,
     /// or the node stops, has failed.
-    pub fn check_from_peer(&self, records: Vec<Record>, done: impl FnOnce(Vec<Outcome>) + Send + 'static) {
+    pub fn check_from_peer(
+        &self,
+        peer: PeerId,
+        records: Vec<Record>,
+        done: impl FnOnce(Vec<Outcome>) + Send + 'static,
+    ) {
         let view = self.inner.reader.view();
         let parameters = self.inner.reader.parameters();
         let (rules, now) = (self.rules(&parameters), now());
@@ -27,6 +33,7 @@ impl Node {
                     Tally::add(&self.inner.tally.records_duplicate);
                     *outcome = Outcome::Duplicate;
                 }
+                Ok(None) if self.is_in_limbo(&record.hash()) => *outcome = Outcome::Limbo,
                 Ok(None) => match check_limits(&record, &rules, now) {
                     Ok(()) => new.push((place, record)),
                     Err(refusal) => *outcome = self.refuse_peer(&refusal),
@@ -34,7 +41,8 @@ impl Node {
                 Err(_) => {}
             }
         }
-        let job = PeerJob { node: self.clone(), outcomes, accepted: Vec::new(), done: Some(Box::new(done)) };
+        let job =
+            PeerJob { node: self.clone(), peer, outcomes, accepted: Vec::new(), done: Some(Box::new(done)) };
         let job = Arc::new(Mutex::new(job));
         let mut new = new.into_iter().peekable();
         while new.peek().is_some() {
@@ -69,7 +77,9 @@ fn blame(refusal: &Refusal) -> Outcome {
         Refusal::ValueTooLarge { .. }
         | Refusal::InsufficientLinks { .. }
         | Refusal::Future { .. }
-        | Refusal::CertificateRequired => Outcome::Refused,
+        | Refusal::CertificateRequired
+        | Refusal::CertificateRevoked => Outcome::Refused,
+        Refusal::Unapproved(_) => Outcome::Limbo,
         Refusal::WorkUndecided { .. } => Outcome::Failed,
     }
 }
@@ -78,6 +88,7 @@ fn blame(refusal: &Refusal) -> Outcome {
 /// before linkers.
 struct PeerJob {
     node: Node,
+    peer: PeerId,
     outcomes: Vec<Outcome>,
     /// With their places among the outcomes.
     accepted: Vec<(usize, lf_store::Put)>,
@@ -89,6 +100,10 @@ impl PeerJob {
         for (place, verdict) in places.iter().zip(verdicts) {
             match verdict {
                 Ok(verified) => self.accepted.push((*place, verified.into())),
+                Err(Refusal::Unapproved(unapproved)) => {
+                    self.outcomes[*place] = Outcome::Limbo;
+                    self.node.wait_for_approval(*unapproved, Source::Peer(self.peer));
+                }
                 Err(refusal) => self.outcomes[*place] = self.node.refuse_peer(&refusal),
             }
         }
@@ -127,6 +142,5 @@ impl Drop for PeerJob {
 
 /// Whether a linked record may be announced. One that cannot be read is not.
 fn is_good(view: &View, index: u32) -> bool {
-    let reputation = view.row(index).ok().flatten().and_then(|row| view.reputation(&row).ok());
-    reputation.is_some_and(|reputation| reputation >= REPUTATION_GOOD)
+    view.row(index).ok().flatten().is_some_and(|row| may_be_announced(view, &row).unwrap_or(false))
 }

@@ -2,16 +2,18 @@
 
 use std::sync::PoisonError;
 
-use lf_proto::api::{self, NodeStatus, OwnerStatus, Query, QueryResult};
+use lf_proto::api::{self, Explanation, NodeStatus, OwnerStatus, Query, QueryResult};
 use lf_proto::blob::Blob;
 use lf_proto::genesis::Genesis;
 use lf_proto::hash::Hash;
 use lf_proto::owner::OwnerPublic;
 use lf_proto::record::{LINKS_MAX, Record};
-use lf_store::View;
+use lf_store::{View, certified_by};
 
 use super::{Node, Tally, now, random};
+use crate::core::explain;
 use crate::core::query::{self, Plan};
+use crate::core::{Certified, OwnerCache, Rules};
 use crate::failure::Failure;
 
 /// The program's version, as the API tells it: major, minor, revision, build.
@@ -48,7 +50,22 @@ impl Node {
         let plan = Plan::new(query, &self.inner.names)?;
         let parameters = self.inner.reader.parameters();
         Tally::add(&self.inner.tally.queries);
-        Ok(query::answer(&plan, &self.inner.reader.view(), &self.rules(&parameters))?)
+        let view = self.inner.reader.view();
+        let certificates = OwnerCache::new(&view);
+        let rules = Rules { certificates: &certificates, ..self.rules(&parameters) };
+        Ok(query::answer(&plan, &view, &rules)?)
+    }
+
+    /// Explains a query's answer. `synchronized` is what the node says of itself.
+    ///
+    /// # Errors
+    /// What is wrong with the query, or that it has too many candidates.
+    pub fn explain(&self, query: &Query, synchronized: bool) -> Result<Explanation, Failure> {
+        let plan = Plan::new(query, &self.inner.names)?;
+        let parameters = self.inner.reader.parameters();
+        Tally::add(&self.inner.tally.queries);
+        let situation = explain::Situation { now: now(), synchronized };
+        Ok(explain::explain(&plan, &self.inner.reader.view(), &self.rules(&parameters), situation)?)
     }
 
     /// A stored record, linked or pending, of any reputation.
@@ -97,6 +114,7 @@ impl Node {
             peers: Vec::new(),
             pending_count: totals.pending,
             read_only_reason: self.inner.read_only.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            limbo_count: self.limbo_count() as u64,
             missing_count: 0,
             fetched_count: 0,
             https_until: None,
@@ -109,18 +127,25 @@ impl Node {
     /// # Errors
     /// The store failed.
     pub fn owner_status(&self, owner: &OwnerPublic) -> Result<OwnerStatus, Failure> {
-        let totals = self.inner.reader.view().owner_totals(owner)?;
+        let view = self.inner.reader.view();
+        let totals = view.owner_totals(owner)?;
+        let now = now();
+        let certificates = view.certificates_of(owner)?;
+        let ders = |revoked: bool| {
+            let some = certificates.iter().filter(move |c| c.revoked.is_some() == revoked);
+            some.map(|c| Blob::from(c.der.as_slice())).collect()
+        };
         Ok(OwnerStatus {
             owner: *owner,
             owner_type: owner.owner_type().to_string(),
-            certificates: Vec::new(),
-            revoked_certificates: Vec::new(),
-            has_current_certificate: false,
+            certificates: ders(false),
+            revoked_certificates: ders(true),
+            has_current_certificate: certified_by(&certificates, now) == Certified::Yes,
             auth_required: self.inner.reader.parameters().auth_required,
             record_count: totals.records,
             record_bytes: totals.bytes,
             new_record_links: self.links(None)?,
-            server_time: now(),
+            server_time: now,
         })
     }
 
@@ -187,7 +212,8 @@ impl Node {
     ) -> Result<(Vec<(u32, QueryResult)>, u32), Failure> {
         let view = self.inner.reader.view();
         let parameters = self.inner.reader.parameters();
-        let rules = self.rules(&parameters);
+        let certificates = OwnerCache::new(&view);
+        let rules = Rules { certificates: &certificates, ..self.rules(&parameters) };
         let mut found = Vec::new();
         let mut index = from;
         let end = view.linked().min(from.saturating_add(WATCH_ROWS_MAX));

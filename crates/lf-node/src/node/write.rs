@@ -129,12 +129,14 @@ impl Node {
         Some((accepted, receiver))
     }
 
-    /// All checks of a record, in order of cost.
+    /// All checks of a record of a client, in order of cost.
     pub(super) fn check(&self, record: Record, rules: &Rules<'_>) -> Result<Verified, Failure> {
         accept::check_limits(&record, rules, now()).map_err(|e| self.refuse(e))?;
         let verdict = self.inner.verifier.check(Lane::Request, vec![record]).recv();
         let verdict = verdict.ok().and_then(|mut verdicts| verdicts.pop()).ok_or_else(unchecked)?;
-        verdict.map_err(|e| self.refuse(e))
+        let verified = verdict.map_err(|e| self.refuse(e))?;
+        accept::check_new(&verified, rules).map_err(|e| self.refuse(e))?;
+        Ok(verified)
     }
 
     /// Stores checked records and waits until they are durable.

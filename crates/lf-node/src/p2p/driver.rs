@@ -23,6 +23,8 @@ use crate::core::sync::{Action, Event, Now, PeerId, PeerStatus, Sync, SyncStatus
 const TICK: Duration = Duration::from_millis(50);
 /// How often its status is posted.
 const POST_EVERY: Duration = Duration::from_millis(200);
+/// How often the engine is told what waits for approval, at most.
+const LIMBO_EVERY: Duration = Duration::from_secs(1);
 /// How often progress is logged while records are missing.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 /// Portions of pulses that may wait; more are not news, as if they had been lost on the way.
@@ -94,6 +96,7 @@ impl Driver {
             peers: HashSet::new(),
             started: Instant::now(),
             posted: None,
+            limbo: (0, None),
             logged: None,
         };
         let sync = std::thread::Builder::new().name("lf-sync".to_owned()).spawn(move || driving.run())?;
@@ -120,6 +123,8 @@ struct Driving<E> {
     peers: HashSet<PeerId>,
     started: Instant,
     posted: Option<Instant>,
+    /// The version of limbo that the engine was told, and when.
+    limbo: (u64, Option<Instant>),
     logged: Option<Instant>,
 }
 
@@ -144,12 +149,27 @@ impl<E: Engine> Driving<E> {
                 Event::Disconnected { peer } => drop(self.peers.remove(peer)),
                 _ => {}
             }
+            self.tell_limbo();
             let now = self.now();
             self.engine.handle(event, &self.node.reader().view(), now);
             while let Some(action) = self.engine.poll() {
                 self.carry_out(action);
             }
             self.post();
+        }
+    }
+
+    /// Tells the engine what waits for approval, when that changed.
+    fn tell_limbo(&mut self) {
+        let (version, told) = self.limbo;
+        if told.is_some_and(|told| told.elapsed() < LIMBO_EVERY) {
+            return;
+        }
+        let current = self.node.limbo_version();
+        self.limbo = (current, Some(Instant::now()));
+        if current != version {
+            let event = Event::Limbo { records: self.node.limbo_records() };
+            self.engine.handle(event, &self.node.reader().view(), self.now());
         }
     }
 
@@ -167,9 +187,9 @@ impl<E: Engine> Driving<E> {
             Action::Ban { peer, secs, reason } => {
                 self.command(Command::Ban { peer, secs, reason: reason.to_owned() });
             }
-            Action::Check { ticket, records, .. } => {
+            Action::Check { ticket, peer, records } => {
                 let inbox = self.inbox.clone();
-                self.node.check_from_peer(records, move |outcomes| {
+                self.node.check_from_peer(peer, records, move |outcomes| {
                     inbox.push_now(Event::Checked { ticket, outcomes });
                 });
             }

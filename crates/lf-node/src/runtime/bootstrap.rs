@@ -70,7 +70,10 @@ fn import(node: &Node, file: File, path: &Path, cancel: &AtomicBool) {
 }
 
 fn finish(report: &ImportReport, elapsed: Duration, path: &Path) {
-    let ImportReport { accepted, duplicates, refused, .. } = *report;
+    let ImportReport { accepted, duplicates, refused, waiting, .. } = *report;
+    if waiting > 0 {
+        info!(waiting, "records of bootstrap.lf wait for their approval");
+    }
     if report.cancelled {
         info!(accepted, duplicates, refused, "import of bootstrap.lf stopped; the next start goes on");
         return;

@@ -75,6 +75,15 @@ fn health(url: &str, status: &NodeStatus, here: u64, took: Duration, cost: Optio
             (ui::count(status.fetched_count), ui::plural(status.missing_count, "record"));
         row("fetching", format!("{missing} still missing, {fetched} fetched"));
     }
+    if status.limbo_count > 0 {
+        row(
+            "in limbo",
+            format!(
+                "{}, waiting for a certificate or an amendment",
+                ui::plural(status.limbo_count, "record")
+            ),
+        );
+    }
     let id: String = p.id.iter().take(6).map(|b| format!("{b:02x}")).collect();
     let name = if p.name.is_empty() { "(no name)".to_owned() } else { one_line(&p.name) };
     row("network", format!("{name}, id {id}…"));

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use lf_proto::hash::Hash;
 use lf_proto::pulse::Pulse;
 use lf_proto::record::Record;
-use lf_store::{IndexError, REPUTATION_GOOD, Row, View};
+use lf_store::{Certified, IndexError, REPUTATION_GOOD, Row, View};
 
 use super::fetch::Purpose;
 use super::peer::Allowance;
@@ -85,6 +85,16 @@ impl Announcements {
     }
 }
 
+/// Whether a linked record is one to tell others of: its reputation is good, and its owner is not one whose certificate
+/// was revoked and who has no work to show instead.
+///
+/// # Errors
+/// The index failed.
+pub fn may_be_announced(view: &View, row: &Row) -> Result<bool, IndexError> {
+    Ok(view.reputation(row)? >= REPUTATION_GOOD
+        && (row.work_verified || view.certified(&row.owner, row.timestamp)? != Certified::Revoked))
+}
+
 impl Sync {
     /// A record became linked.
     pub(super) fn linked(&mut self, row: &Row, view: &View) -> Result<(), IndexError> {
@@ -93,7 +103,7 @@ impl Sync {
         if a.came.contains(&row.hash) || a.came_before.contains(&row.hash) {
             return Ok(());
         }
-        if self.peers.is_empty() || view.reputation(row)? < REPUTATION_GOOD {
+        if self.peers.is_empty() || !may_be_announced(view, row)? {
             return Ok(());
         }
         if !a.own.take(1, now_ms) {

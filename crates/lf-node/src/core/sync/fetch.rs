@@ -241,7 +241,13 @@ impl Sync {
                     Some((session.salt, pieces))
                 });
                 let Some((salt, pieces)) = taken.filter(|(_, pieces)| !pieces.is_empty()) else { continue };
-                let question = fetch_question(&pieces, &salt, &self.ranges, view)?;
+                let (question, left_out) = fetch_question(&pieces, &salt, &self.ranges, &self.limbo, view)?;
+                if left_out > 0
+                    && let Some(session) = self.session(session_of, salt)
+                {
+                    // They are missing, but nobody is to blame that they do not come.
+                    session.refused += left_out;
+                }
                 self.ask(id, &question, Purpose::Fetch { peer: id, session_of, salt, pieces });
                 *fetching.entry(id).or_default() += 1;
             }
@@ -426,6 +432,14 @@ impl Sync {
     /// Queues records to be checked.
     fn take_in(&mut self, id: PeerId, records: Vec<Record>, origin: Origin) {
         for record in records {
+            if self.is_in_limbo(record.timestamp(), &record.hash()) {
+                if let Origin::Session(session_of, salt) = origin
+                    && let Some(session) = self.session(session_of, salt)
+                {
+                    session.refused += 1;
+                }
+                continue;
+            }
             if !self.is_new_on_the_way(record.hash()) {
                 continue;
             }
@@ -440,6 +454,11 @@ impl Sync {
                 session.checking += 1;
             }
         }
+    }
+
+    /// Whether a record waits here for its approval.
+    pub(super) fn is_in_limbo(&self, timestamp: u64, hash: &Hash) -> bool {
+        !self.limbo.is_empty() && self.limbo.contains(&Bound::of(timestamp, hash))
     }
 
     /// Asks for links that are missing.
@@ -462,9 +481,12 @@ impl Sync {
         if self.wanting.tries.len() > WANTED_MAX {
             self.wanting.tries.clear();
         }
+        let waits: HashSet<[u8; 32]> = self.limbo.iter().map(|place| place.hash).collect();
         let under_way = |hash: &Hash| self.intake_has(hash);
         hashes.retain(|hash| {
-            !under_way(hash) && self.wanting.tries.get(hash).is_none_or(|(_, at)| *at <= now_ms)
+            !under_way(hash)
+                && !waits.contains(&hash.0)
+                && self.wanting.tries.get(hash).is_none_or(|(_, at)| *at <= now_ms)
         });
         if hashes.is_empty() {
             return Ok(());

@@ -7,8 +7,9 @@ use lf_proto::owner::OwnerPublic;
 use lf_store::{IndexError, View};
 
 use super::peer::{Allowance, Origin};
+use super::ranges::Bound;
 use super::wire::Gossip;
-use super::{Action, MessageId, Outcome, PeerId, Sync, Ticket, Verdict, next_in_turn};
+use super::{Action, LIMBO_MAX, MessageId, Outcome, PeerId, Sync, Ticket, Verdict, next_in_turn};
 
 /// Records that are being checked, at most.
 const CHECKING_MAX: usize = 4_096;
@@ -27,7 +28,7 @@ const PULSE_CHECKS_MAX: usize = 4;
 #[derive(Debug)]
 struct Check {
     peer: PeerId,
-    records: Vec<(Hash, Origin)>,
+    records: Vec<(Bound, Origin)>,
 }
 
 /// Pulses that are being checked.
@@ -77,18 +78,20 @@ impl Sync {
     ) -> Result<(), IndexError> {
         let now_ms = self.now.ticks_ms;
         let judge = |verdict| Action::Judge { message, peer: id, verdict };
+        let gossip = Gossip::decode(bytes);
+        let waits = matches!(&gossip, Ok(Gossip::Record(r)) if self.is_in_limbo(r.timestamp(), &r.hash()));
         let Some(peer) = self.peers.get_mut(&id).filter(|peer| !peer.banned) else {
             self.actions.push_back(judge(Verdict::Drop));
             return Ok(());
         };
-        match Gossip::decode(bytes) {
+        match gossip {
             Err(_) => {
                 peer.blame(25, "it announced what is no record and no pulse");
                 self.actions.push_back(judge(Verdict::Reject));
             }
             Ok(Gossip::Record(record)) => {
                 let hash = record.hash();
-                let known = self.intake.under_way.contains(&hash) || view.standing(&hash)?.is_some();
+                let known = self.intake.under_way.contains(&hash) || waits || view.standing(&hash)?.is_some();
                 let room = peer.records_bytes < GOSSIP_BYTES;
                 let may = !known
                     && room
@@ -136,7 +139,7 @@ impl Sync {
                 && let Some((record, origin)) = peer.pop_record()
             {
                 self.announcements.came(record.hash());
-                known.push((record.hash(), origin));
+                known.push((Bound::of(record.timestamp(), &record.hash()), origin));
                 records.push(record);
             }
             self.intake.checking += records.len();
@@ -150,7 +153,8 @@ impl Sync {
     pub(super) fn checked(&mut self, ticket: Ticket, outcomes: &[Outcome]) {
         let Some(check) = self.intake.checks.remove(&ticket) else { return };
         self.intake.checking = self.intake.checking.saturating_sub(check.records.len());
-        for (at, (hash, origin)) in check.records.into_iter().enumerate() {
+        for (at, (place, origin)) in check.records.into_iter().enumerate() {
+            let hash = Hash(place.hash);
             self.intake.under_way.remove(&hash);
             let outcome = outcomes.get(at).copied().unwrap_or(Outcome::Failed);
             if let Some(peer) = self.peers.get_mut(&check.peer) {
@@ -160,8 +164,13 @@ impl Sync {
                     _ => {}
                 }
             }
-            if outcome == Outcome::Pending {
-                self.wanting.pending(check.peer);
+            if outcome == Outcome::Limbo && self.limbo.len() < LIMBO_MAX {
+                self.limbo.insert(place);
+            }
+            if matches!(outcome, Outcome::Pending | Outcome::Limbo) {
+                if outcome == Outcome::Pending {
+                    self.wanting.pending(check.peer);
+                }
                 if matches!(origin, Origin::Gossip(_)) {
                     self.announcements.announce_later(&hash);
                 }
@@ -190,7 +199,7 @@ impl Sync {
                     session.checking = session.checking.saturating_sub(1);
                     match outcome {
                         Some(Outcome::Linked { .. } | Outcome::Pending) => session.new += 1,
-                        Some(Outcome::Refused) => session.refused += 1,
+                        Some(Outcome::Refused | Outcome::Limbo) => session.refused += 1,
                         None | Some(Outcome::Failed) => session.failed = true,
                         _ => {}
                     }

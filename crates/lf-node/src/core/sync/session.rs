@@ -2,8 +2,9 @@
 //!
 //! A session only learns what is missing here. What the peer lacks it finds by its own session, which a hint can hasten.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
+use lf_proto::hash::Hash;
 use lf_store::{IndexError, View};
 
 use super::ranges::{Bound, Ranges, Salt, Span, short_id};
@@ -282,23 +283,30 @@ impl Session {
     }
 }
 
-/// The question that fetches pieces.
+/// The question that fetches pieces, and how many records it leaves out because they are in `limbo`.
 pub(super) fn fetch_question(
     pieces: &[Piece],
     salt: &Salt,
     ranges: &Ranges,
+    limbo: &BTreeSet<Bound>,
     view: &View,
-) -> Result<Question, IndexError> {
+) -> Result<(Question, u64), IndexError> {
     let mut wanted = Vec::with_capacity(pieces.len());
+    let mut left_out = 0;
     for piece in pieces {
         let mut have = Vec::new();
         // More than it was when the piece was found only if they came meanwhile: those come twice.
         for index in ranges.indexes(&piece.span, view)?.take(HAVE_MAX) {
             have.push(short_id(salt, &view.linked_hash(index)?));
         }
+        let waiting = limbo.range(piece.span.lower..).take_while(|place| piece.span.contains(place));
+        for place in waiting.take(HAVE_MAX - have.len()) {
+            have.push(short_id(salt, &Hash(place.hash)));
+            left_out += 1;
+        }
         wanted.push(Wanted { span: piece.span, have });
     }
-    Ok(Question::Fetch { salt: *salt, ranges: wanted })
+    Ok((Question::Fetch { salt: *salt, ranges: wanted }, left_out))
 }
 
 /// The bounds of the first question, with whether the part that each ends is to be compared.

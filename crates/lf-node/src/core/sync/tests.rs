@@ -125,6 +125,9 @@ struct Net {
     bad: BTreeSet<Hash>,
     /// Records that are refused as long as they are here, at this node.
     early: (usize, BTreeSet<Hash>),
+    /// Records that a node has wait for their approval, and how often it was to check one.
+    unapproved: (usize, BTreeSet<Hash>),
+    limbo_checks: usize,
 }
 
 impl Net {
@@ -139,6 +142,8 @@ impl Net {
             questions: Vec::new(),
             bad: BTreeSet::new(),
             early: (0, BTreeSet::new()),
+            unapproved: (0, BTreeSet::new()),
+            limbo_checks: 0,
         }
     }
 
@@ -204,10 +209,14 @@ impl Net {
             Action::Check { ticket, records, .. } => {
                 let refused = |record: &Record| match record.hash() {
                     hash if self.bad.contains(&hash) => Some(Outcome::Invalid),
+                    hash if self.unapproved.0 == at && self.unapproved.1.contains(&hash) => {
+                        Some(Outcome::Limbo)
+                    }
                     hash if self.early.0 == at && self.early.1.contains(&hash) => Some(Outcome::Refused),
                     _ => None,
                 };
                 let refused: Vec<Option<Outcome>> = records.iter().map(refused).collect();
+                self.limbo_checks += refused.iter().filter(|r| **r == Some(Outcome::Limbo)).count();
                 let good = records.iter().zip(&refused).filter(|(_, refused)| refused.is_none());
                 let mut good = node.put(good.map(|(record, _)| record)).into_iter();
                 let outcomes = refused.iter().map(|refused| refused.unwrap_or_else(|| good.next().unwrap()));
@@ -516,4 +525,36 @@ fn a_flood_of_questions_is_put_off_and_others_are_served() {
     net.connect(1, 0);
     net.run(2_000);
     assert_eq!(net.nodes[1].linked(), net.nodes[0].linked());
+}
+
+#[test]
+fn what_waits_for_approval_is_not_fetched_again_and_blamed_on_nobody() {
+    let mut net = Net::new(2);
+    let (trunk, leaves) = history(300, 10);
+    net.nodes[0].put(trunk.iter().chain(&leaves));
+    net.unapproved = (1, leaves.iter().map(Record::hash).collect());
+    net.connect(0, 1);
+    net.run(400_000);
+    assert_eq!(net.nodes[1].store.reader().view().linked() as usize, 1 + trunk.len());
+    assert_eq!(net.limbo_checks, leaves.len(), "each came once");
+    let status = net.nodes[1].sync.status();
+    assert!(status.synchronized && status.missing == 0, "{status:?}");
+    assert!(net.nodes.iter().all(|node| node.banned.is_empty()));
+    // Announced by others it is not checked again, either.
+    let (id, message) = (net.nodes[0].id, 7);
+    let bytes = Gossip::Record(Box::new(leaves[0].clone())).encode();
+    net.events.push_back((1, Event::Gossip { peer: id, message, bytes }));
+    net.run(100);
+    assert_eq!((net.limbo_checks, net.nodes[1].verdicts.last()), (leaves.len(), Some(&Verdict::Drop)));
+    // What was driven out there is found again by comparing; what got its approval stays.
+    net.unapproved = (1, BTreeSet::new());
+    net.nodes[1].put(&leaves[..10]);
+    let records = leaves[10..20].iter().map(|r| (r.timestamp(), r.hash())).collect();
+    net.events.push_back((1, Event::Limbo { records }));
+    net.run(100_000);
+    assert_eq!(net.nodes[1].store.reader().view().linked() as usize, 1 + trunk.len() + leaves.len() - 10);
+    net.events.push_back((1, Event::Limbo { records: Vec::new() }));
+    net.run(100_000);
+    assert_eq!(net.nodes[1].linked(), net.nodes[0].linked());
+    assert!(net.nodes.iter().all(|node| node.banned.is_empty()));
 }

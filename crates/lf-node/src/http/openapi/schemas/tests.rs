@@ -114,6 +114,31 @@ fn records_and_results_are_described() {
 }
 
 #[test]
+fn explanations_are_described() {
+    let candidate = |full: bool| api::ExplainedCandidate {
+        result: result(full),
+        age: 1,
+        revisions: 1,
+        reputation: 63,
+        weight_share: 0.5,
+        records_on_top: 1.5,
+        difficulty: 1,
+        certified: "no".to_owned(),
+        denied_by: if full { vec![owner()] } else { vec![] },
+        goes_on_for: if full { vec![owner()] } else { vec![] },
+    };
+    check("ExplainedCandidate", &candidate(true), Some(&candidate(false)));
+    let set = |full: bool| api::ExplainedSet {
+        candidates: vec![candidate(full)],
+        because: "it is the only one".to_owned(),
+        warnings: if full { vec!["it is young".to_owned()] } else { vec![] },
+    };
+    check("ExplainedSet", &set(true), Some(&set(false)));
+    let all = api::Explanation { sets: vec![set(true)], sort_order: "trust".to_owned(), time: 1 };
+    check("Explanation", &all, Some(&all));
+}
+
+#[test]
 fn requests_are_described() {
     let range = api::QueryRange { name: blob(), range: vec![1, 2], key_range: vec![blob()] };
     check("QueryRange", &range, None);
@@ -126,6 +151,7 @@ fn requests_are_described() {
         limit: 1,
         open: true,
         oracles: vec![owner()],
+        follow_rotations: true,
     };
     check("Query", &query, Some(&api::Query::default()));
     let selector = api::MakeSelector { name: blob(), ordinal: 1 };
@@ -197,6 +223,7 @@ fn answers_are_described() {
             vec![]
         },
         pending_count: 1,
+        limbo_count: 1,
         read_only_reason: if full { "full".to_owned() } else { String::new() },
         missing_count: 1,
         fetched_count: 1,
@@ -238,6 +265,24 @@ fn answers_are_described() {
         known_peers: 1,
     };
     check("PeersStatus", &peers, Some(&api::PeersStatus::default()));
+    let certificate = |full: bool| api::CertificateInfo {
+        serial: "1".parse().unwrap(),
+        issuer: full.then(|| "2".parse().unwrap()),
+        subject: if full { "CN=x".to_owned() } else { String::new() },
+        owner: full.then(owner),
+        not_before: 1,
+        not_after: 2,
+        authority: false,
+        revoked: true,
+        revoked_time: full.then_some(1),
+        reason: full.then(|| "unspecified".to_owned()),
+        record: Hash([1; 32]),
+        certificate: blob(),
+    };
+    check("CertificateInfo", &certificate(true), Some(&certificate(false)));
+    let certificates =
+        |full: bool| api::CertificateList { certificates: vec![certificate(true)], next: full.then_some(1) };
+    check("CertificateList", &certificates(true), Some(&certificates(false)));
     let list = api::PeerList { peers: vec!["/ip4/127.0.0.1/tcp/1".to_owned()] };
     check("PeerList", &list, Some(&api::PeerList::default()));
     let made = api::Made { record: Some(record(true)), pulse: "AAAA".to_owned(), accepted: true };
