@@ -3,7 +3,8 @@
 use std::io::Read;
 
 use lf_proto::api::{
-    BanRequest, Made, NodeStatus, OwnerStatus, Peer, PeerList, PeersStatus, Query, QueryResult, RecordJson,
+    BanRequest, Explanation, Made, NodeStatus, OwnerStatus, Peer, PeerList, PeersStatus, Query, QueryResult,
+    RecordJson,
 };
 use lf_proto::genesis::Genesis;
 use lf_proto::hash::Hash;
@@ -66,8 +67,13 @@ impl Client {
     }
 
     fn get_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.get_json_with_url(path).map(|(_, answer)| answer)
+    }
+
+    pub(crate) fn get_json_with_url<T: DeserializeOwned>(&self, path: &str) -> Result<(Url, T), ClientError> {
         let (url, body) = self.transport.ask(path, &Request::Get)?;
-        parse(&url, &body)
+        let answer = parse(&url, &body)?;
+        Ok((url, answer))
     }
 
     fn post_json<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<(Url, T), ClientError> {
@@ -144,6 +150,12 @@ impl Client {
         // `null`, which the reference answers where nothing matches, is read as well.
         let (url, sets): (_, Option<_>) = self.post_json("/query", &body)?;
         Ok((url, sets.unwrap_or_default()))
+    }
+
+    /// The explanation of a query, as it is. [`Client::explain`] is the one that checks it.
+    pub(crate) fn explanation(&self, query: &Query) -> Result<(Url, Explanation), ClientError> {
+        let body = serde_json::to_vec(query).unwrap_or_default();
+        self.post_json("/v1/explain", &body)
     }
 
     /// Posts a record. One that the node has already is a success.

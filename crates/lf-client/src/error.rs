@@ -113,6 +113,9 @@ impl ClientError {
             ClientError::Unreachable { .. } => {
                 "check the URL (lf url list), or run a node of your own: lf node start".to_owned()
             }
+            ClientError::CertificateRequired(_) => {
+                "make a request (lf owner makecsr NAME) and give it to who runs the network".to_owned()
+            }
             ClientError::WorkNeeded(_) => "leave out --nowork".to_owned(),
             ClientError::NothingToPulse(_) => "write it first: lf set SELECTOR… VALUE".to_owned(),
             ClientError::CannotRenew => "give the masking key: --mask KEY".to_owned(),

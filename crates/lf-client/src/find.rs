@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use lf_proto::api::{Query, QueryRange, QueryResult};
+use lf_proto::api::{ExplainedSet, Explanation, Query, QueryRange, QueryResult};
 use lf_proto::blob::Blob;
 use lf_proto::masking;
 use lf_proto::ordinal::Ordinal;
@@ -41,6 +41,48 @@ pub struct Find {
     pub oracles: Vec<OwnerPublic>,
     /// The most records of each set; 0 means all.
     pub limit: u64,
+    /// How records of a set are sorted.
+    pub order: Order,
+    /// Whether all owners who named a successor are followed, not just those certified by one authority.
+    pub follow_rotations: bool,
+}
+
+/// How the records of a set are sorted, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// What the node that is asked, and the oracles, think; then weight.
+    #[default]
+    Trust,
+    /// Weight, then hash.
+    Weight,
+    /// The newest first.
+    Timestamp,
+    /// Weight, then hash, as all synchronized nodes see them.
+    Deterministic,
+}
+
+impl Order {
+    /// All of them.
+    pub const ALL: [Order; 4] = [Order::Trust, Order::Weight, Order::Timestamp, Order::Deterministic];
+
+    /// Its name in queries.
+    pub fn name(self) -> &'static str {
+        match self {
+            Order::Trust => "trust",
+            Order::Weight => "weight",
+            Order::Timestamp => "timestamp",
+            Order::Deterministic => "deterministic",
+        }
+    }
+}
+
+/// A result set that was found and checked, and why it is as it is.
+#[derive(Debug, Clone)]
+pub struct Explained {
+    /// The records, in the order of the explanation's candidates.
+    pub found: FoundSet,
+    /// What the node says of them, with values as unmasked here.
+    pub set: ExplainedSet,
 }
 
 /// The answer.
@@ -162,6 +204,12 @@ impl Find {
             limit: self.limit,
             open: self.open,
             oracles: self.oracles.clone(),
+            sort_order: if self.order == Order::default() {
+                String::new()
+            } else {
+                self.order.name().to_owned()
+            },
+            follow_rotations: self.follow_rotations,
             ..Query::default()
         }
     }
@@ -247,19 +295,46 @@ impl Client {
     pub fn find(&self, find: &Find) -> Result<Found, ClientError> {
         let targets = targets(&find.selectors, &self.names)?;
         let (url, sets) = self.query(&find.query(&targets))?;
-        let lengths: Vec<usize> = sets.iter().map(Vec::len).collect();
-        let results: Vec<QueryResult> = sets.into_iter().flatten().collect();
-        let mut checked =
-            check_all(find, &targets, results).map_err(|problem| wrong(&url, problem))?.into_iter();
-        let mut sets = Vec::with_capacity(lengths.len());
-        for length in lengths {
-            let mut records = checked.by_ref().take(length);
-            if let Some(winner) = records.next() {
-                sets.push(FoundSet { winner, others: records.collect() });
-            }
-        }
+        let sets = check_sets(find, &targets, sets).map_err(|problem| wrong(&url, problem))?;
         Ok(Found { url, sets })
     }
+
+    /// Looks for records and for why they count. The records are checked as in [`find`](Self::find); what the node says
+    /// of them is its word.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub fn explain(&self, find: &Find) -> Result<(Explanation, Vec<Explained>), ClientError> {
+        let targets = targets(&find.selectors, &self.names)?;
+        let (url, mut explanation) = self.explanation(&find.query(&targets))?;
+        let results = |set: &ExplainedSet| set.candidates.iter().map(|c| c.result.clone()).collect();
+        explanation.sets.retain(|set| !set.candidates.is_empty());
+        let sets: Vec<Vec<QueryResult>> = explanation.sets.iter().map(results).collect();
+        let found = check_sets(find, &targets, sets).map_err(|problem| wrong(&url, problem))?;
+        for (set, found) in explanation.sets.iter_mut().zip(&found) {
+            for (candidate, record) in set.candidates.iter_mut().zip(found.records()) {
+                candidate.result = record.result.clone();
+            }
+        }
+        let explained = found.into_iter().zip(explanation.sets.clone());
+        let explained = explained.map(|(found, set)| Explained { found, set }).collect();
+        Ok((explanation, explained))
+    }
+}
+
+/// Checks sets of results; empty ones are left out.
+fn check_sets(find: &Find, targets: &[Target], sets: Vec<Vec<QueryResult>>) -> Result<Vec<FoundSet>, String> {
+    let lengths: Vec<usize> = sets.iter().map(Vec::len).collect();
+    let results: Vec<QueryResult> = sets.into_iter().flatten().collect();
+    let mut checked = check_all(find, targets, results)?.into_iter();
+    let mut sets = Vec::with_capacity(lengths.len());
+    for length in lengths {
+        let mut records = checked.by_ref().take(length);
+        if let Some(winner) = records.next() {
+            sets.push(FoundSet { winner, others: records.collect() });
+        }
+    }
+    Ok(sets)
 }
 
 fn check_all(

@@ -94,18 +94,22 @@ impl Client {
         let current = &status.genesis_parameters;
         let value = amendment.parameters.to_json();
         check_value(value.as_bytes(), current.record_max_value_size, amendment.owner.public())?;
-        let links = self.links(None)?;
+        let owner = self.owner_status(amendment.owner.public())?;
+        let certified = owner.has_current_certificate || status.local_test_mode;
+        if current.auth_required && !certified {
+            return Err(ClientError::CertificateRequired(*amendment.owner.public()));
+        }
         let builder = RecordBuilder {
             record_type: RecordType::Genesis,
             value: value.as_bytes(),
             masking_key: Some(b""),
             selectors: &[],
-            links: &links,
+            links: &owner.new_record_links,
             timestamp: status.clock,
             with_pulse_token: false,
         };
         let unworked = builder.build(amendment.owner)?;
-        let work = if status.local_test_mode {
+        let work = if certified {
             None
         } else {
             let factor = u32::try_from(current.work_factor()).unwrap_or(u32::MAX);

@@ -19,6 +19,7 @@
 //! reports to callbacks that can stop it.
 #![forbid(unsafe_code)]
 
+mod certificates;
 mod client;
 mod config;
 mod error;
@@ -35,7 +36,7 @@ mod write;
 pub use client::Client;
 pub use config::{Config, ConfigError, OwnerEntry, write_private};
 pub use error::ClientError;
-pub use find::{Find, Found, FoundRecord, FoundSet};
+pub use find::{Explained, Find, Found, FoundRecord, FoundSet, Order};
 pub use genesis::{Amendment, GenesisPlan, make_genesis};
 pub use http::Url;
 pub use selector::{Ordinals, SelectorArg, SelectorArgError};

@@ -56,6 +56,8 @@ pub enum WriteStep {
         /// How it goes.
         progress: WorkProgress,
     },
+    /// No work is needed: the owner has a certificate.
+    Certified,
     /// Everything is made and goes to the node.
     Posting,
 }
@@ -237,6 +239,9 @@ impl Client {
             let mut progress = |progress| step(WriteStep::Working { billable_bytes, progress });
             Some(write.workers.search(unworked.work_hash(), difficulty, &mut progress)?)
         } else {
+            if !network.local_test && !step(WriteStep::Certified) {
+                return Err(ClientError::Cancelled);
+            }
             None
         };
         if !step(WriteStep::Posting) {

@@ -5,6 +5,7 @@
 
 pub mod accept;
 mod certs;
+pub mod explain;
 pub mod limbo;
 pub mod pulse;
 pub mod query;

@@ -64,7 +64,7 @@ fn is_malformed(request: &Query) -> bool {
     request.ranges.is_empty()
         // Nothing can match more ranges than a record has selectors; each costs us, so it is an error.
         || request.ranges.len() > 15
-        || !matches!(request.sort_order.as_str(), "" | "trust" | "weight" | "timestamp")
+        || !matches!(request.sort_order.as_str(), "" | "trust" | "weight" | "timestamp" | "deterministic")
         || two(&request.time_range)
         || request.ranges.iter().any(|r| {
             two(&r.range)

@@ -2,12 +2,14 @@
 //! are read without regard to letter case, so read these types with [`crate::json`].
 
 mod certificates;
+mod explain;
 mod peers;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 pub use self::certificates::{CertificateInfo, CertificateList};
+pub use self::explain::{ExplainedCandidate, ExplainedSet, Explanation};
 pub use self::peers::{BanRequest, PeerBan, PeerList, PeerStatus, PeersStatus};
 use crate::blob::Blob;
 use crate::genesis::GenesisParameters;
@@ -197,7 +199,8 @@ pub struct Query {
     /// Only these owners.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "nullable")]
     pub owners: Vec<OwnerPublic>,
-    /// `trust` (default), `weight` or `timestamp`.
+    /// `trust` (default: what this node thinks), `weight`, `timestamp`, or `deterministic`: weight, then hash, the same
+    /// on all synchronized nodes.
     #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "nullable")]
     pub sort_order: String,
     /// The most records of each result set; none or 0 means all.
@@ -209,6 +212,9 @@ pub struct Query {
     /// Oracles whose comments count.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "nullable")]
     pub oracles: Vec<OwnerPublic>,
+    /// Whether all owners who named a successor are followed, not just those certified by one authority.
+    #[serde(skip_serializing_if = "std::ops::Not::not", deserialize_with = "nullable")]
+    pub follow_rotations: bool,
 }
 
 /// One record of a query's answer.

@@ -217,6 +217,24 @@ proptest! {
     }
 }
 
+proptest! {
+    /// Junk, and what begins like the real thing, ends in an error and not in a panic.
+    #[test]
+    fn junk_is_refused(junk: Vec<u8>, keep in 0usize..900, which in 0usize..3) {
+        let root = root();
+        let crl = root.crl(&[], NOW, NOW).unwrap();
+        let request = request(OwnerType::Ed25519);
+        let real = [root.certificate().der(), crl.der(), request.der()][which];
+        let mixed = [&real[..keep.min(real.len())], &junk].concat();
+        for bytes in [&junk, &mixed] {
+            let _ = Certificate::parse_all(bytes);
+            let _ = Crl::parse(bytes);
+            let _ = Request::parse(bytes).map(|request| request.owner());
+            let _ = Authority::from_pem(&String::from_utf8_lossy(bytes));
+        }
+    }
+}
+
 /// Runs openssl in a directory; its output if it succeeded.
 fn openssl(directory: &Path, arguments: &str) -> Result<String, String> {
     let output = Command::new("openssl").args(arguments.split(' ')).current_dir(directory).output().unwrap();

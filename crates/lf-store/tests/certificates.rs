@@ -356,3 +356,56 @@ fn what_waits_is_bounded_and_the_first_come_in() {
     assert_eq!(view.certified(certified.public(), BASE + 10).unwrap(), Certified::Yes);
     assert_eq!(view.certificates_of(certified.public()).unwrap().len(), 1, "however often it was published");
 }
+
+/// A successor is followed without being asked for if one authority vouches for both: not after the old owner was revoked.
+#[test]
+fn who_may_be_followed() {
+    let mut r = random(8);
+    let root = Authority::new_root(&subject("root"), BASE, Some(100), &mut r).unwrap();
+    let between = root.intermediate(&subject("between"), BASE + 1, None, &mut r).unwrap();
+    let genesis_owner = OwnerSecret::from_seed(OwnerType::P384, b"genesis");
+    let parameters = GenesisParameters {
+        auth_certificates: root.certificate().der().into(),
+        ..GenesisParameters::default()
+    };
+    let first = record(&genesis_owner, RecordType::Genesis, parameters.to_json().as_bytes(), &[], BASE);
+    let links = [first.hash()];
+    let genesis = Genesis::parse(first.as_bytes()).unwrap();
+    let options = StoreOptions::new(Arc::new(SimStorage::new(1)), IndexPlace::Memory, genesis, [5; 16]);
+    let (mut store, _) = Store::open(options).unwrap();
+    let secret = |seed: &[u8]| OwnerSecret::from_seed(OwnerType::Ed25519, seed);
+    let (old, new, other) = (secret(b"old"), secret(b"new"), secret(b"other"));
+    let put = |store: &mut Store, kind, value: &[u8]| {
+        let record = record(root.key(), kind, value, &links, BASE);
+        store.apply(&[Put { record, selectors: Vec::new(), work_verified: false }], &[]).unwrap();
+    };
+    let mut certify = |authority: &Authority, owner: &OwnerSecret| {
+        let request = Request::new(owner, &subject("owner")).unwrap();
+        authority.certify(&request, BASE + 2, Some(10), &mut r).unwrap()
+    };
+    let (of_old, of_new) = (certify(&root, &old), certify(&root, &new));
+    let of_other = certify(&between, &other);
+    put(&mut store, RecordType::Certificate, between.certificate().der());
+    for certificate in [&of_old, &of_new, &of_other] {
+        put(&mut store, RecordType::Certificate, certificate.der());
+    }
+    let follows = |store: &Store, from: &OwnerSecret, to: &OwnerSecret, time, index| {
+        store.reader().view().follows(from.public(), to.public(), time, index).unwrap()
+    };
+    assert!(follows(&store, &old, &new, BASE + 5, 4));
+    assert!(!follows(&store, &old, &other, BASE + 5, 4), "of two authorities");
+    assert!(!follows(&store, &old, &new, BASE + 1, 4), "before it was certified");
+    assert!(!follows(&store, &old, &secret(b"nobody"), BASE + 5, 4));
+    let revoke = |certificate: &Certificate| {
+        let entry = CrlEntry { serial: certificate.serial(), date: BASE, reason: None };
+        root.crl(&[entry], BASE, BASE).unwrap()
+    };
+    let revoked_at = store.reader().view().linked();
+    put(&mut store, RecordType::Crl, revoke(&of_old).der());
+    assert!(follows(&store, &old, &new, BASE + 5, revoked_at - 1), "it said so before");
+    assert!(!follows(&store, &old, &new, BASE + 5, revoked_at + 1), "whoever has the key says so after");
+    put(&mut store, RecordType::Crl, revoke(&of_old).der());
+    assert!(!follows(&store, &old, &new, BASE + 5, revoked_at + 1), "said again it is no later");
+    put(&mut store, RecordType::Crl, revoke(&of_new).der());
+    assert!(!follows(&store, &old, &new, BASE + 5, revoked_at - 1));
+}

@@ -79,6 +79,7 @@ pub(crate) enum Command {
     Export(commands::export::Export),
     Status(commands::status::Status),
     Owner(commands::owner::Owner),
+    Ca(commands::ca::Ca),
     Url(commands::url::UrlArgs),
     Oracle(commands::oracle::Oracle),
     Node(commands::node::Node),

@@ -1,6 +1,7 @@
 //! The commands, one module each, and the way to them.
 
 pub(crate) mod bootstrap;
+pub(crate) mod ca;
 pub(crate) mod completions;
 pub(crate) mod db;
 pub(crate) mod demo;
@@ -45,6 +46,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Export(args)) => export::run(&context, &args).map(done),
         Some(Command::Status(args)) => status::run(&context, &args).map(done),
         Some(Command::Owner(args)) => owner::run(&context, args).map(done),
+        Some(Command::Ca(args)) => ca::run(&context, &args).map(done),
         Some(Command::Url(args)) => url::run(&context, args).map(done),
         Some(Command::Oracle(args)) => oracle::run(&context, args).map(done),
         Some(Command::Node(args)) => node::run(&context, args).map(done),

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod argv;
+mod authorities;
 mod cli;
 mod commands;
 mod context;

@@ -8,6 +8,7 @@ use lf_proto::genesis::GenesisParameters;
 use lf_proto::record::{LINKS_MAX, RECORD_BYTES_MAX};
 use serde::Deserialize;
 
+use crate::authorities::{Roots, SubjectArgs, title};
 use crate::failure::{Failure, Result};
 use crate::{interact, ui};
 
@@ -30,7 +31,7 @@ pub(crate) struct Given {
     /// The fewest links of a record, 2 to 15 [new networks: 3]
     #[arg(long, value_name = "N")]
     pub(crate) links: Option<u64>,
-    /// The largest value, in bytes as stored [new networks: 1024]
+    /// The largest value, in bytes as stored [new networks: 1024; 4096 with certificate authorities]
     #[arg(long, value_name = "BYTES")]
     pub(crate) value_bytes: Option<u64>,
     /// How far clocks may be off, in seconds [new networks: 60]
@@ -44,9 +45,16 @@ pub(crate) struct Given {
     /// [new networks: true]
     #[arg(long, value_name = "true|false")]
     pub(crate) strict_signatures: Option<bool>,
+    /// Whether records need a certificate of their owner; proof of work alone does not do then
+    /// [new networks: false]
+    #[arg(long, value_name = "true|false")]
+    pub(crate) auth_required: Option<bool>,
     /// Only in files for new networks: what can be amended.
     #[arg(skip)]
     pub(crate) amendable: Option<Vec<String>>,
+    /// Only in files for new networks: root certificate authorities.
+    #[arg(skip)]
+    pub(crate) ca: Option<Vec<SubjectArgs>>,
 }
 
 impl Given {
@@ -77,7 +85,9 @@ impl Given {
             drift: self.drift.or(other.drift),
             work_factor: self.work_factor.or(other.work_factor),
             strict_signatures: self.strict_signatures.or(other.strict_signatures),
+            auth_required: self.auth_required.or(other.auth_required),
             amendable: self.amendable.or(other.amendable),
+            ca: self.ca.or(other.ca),
         }
     }
 
@@ -109,6 +119,9 @@ impl Given {
         number(self.work_factor, &mut p.work_factor, work_factor)?;
         if let Some(strict) = self.strict_signatures {
             p.strict_signatures = strict;
+        }
+        if let Some(required) = self.auth_required {
+            p.auth_required = required;
         }
         if let Some(amendable) = &self.amendable {
             let names = amendable.iter().map(String::as_str).filter(|field| !field.trim().is_empty());
@@ -172,13 +185,11 @@ pub(crate) struct Row {
 /// All parameters that can change, in order.
 pub(crate) fn rows(p: &GenesisParameters) -> Vec<Row> {
     let text = |text: &str| ui::printable(text.as_bytes());
-    let certificates = match (p.auth_certificates.0.len(), p.revoked_auth_certificates.0.len()) {
-        (0, 0) => "none".to_owned(),
-        (bytes, 0) => ui::bytes(bytes as u64),
-        (bytes, revoked) => {
-            format!("{}, and {} of revoked ones", ui::bytes(bytes as u64), ui::bytes(revoked as u64))
-        }
-    };
+    let roots = Roots::of(p);
+    let current = roots.current.iter().map(|root| format!("{} ({})", title(root), root.serial()));
+    let revoked = roots.revoked.iter().map(|root| format!("{} ({}, revoked)", title(root), root.serial()));
+    let certificates: Vec<String> = current.chain(revoked).collect();
+    let certificates = if certificates.is_empty() { "none".to_owned() } else { certificates.join("; ") };
     let yes = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
     [
         ("name", "name", text(&p.name)),
@@ -190,7 +201,7 @@ pub(crate) fn rows(p: &GenesisParameters) -> Vec<Row> {
         ("workfactor", "work factor", p.work_factor().to_string()),
         ("strictsignatures", "strict signatures", yes(p.strict_signatures)),
         ("authrequired", "certificates needed", yes(p.auth_required)),
-        ("authcertificates", "certificates", certificates),
+        ("authcertificates", "authorities", certificates),
     ]
     .into_iter()
     .map(|(field, label, value)| Row { field, label, value })

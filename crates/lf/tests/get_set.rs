@@ -125,6 +125,18 @@ fn whoever_is_first_keeps_the_name() {
     assert_eq!((&records[0]["Value"], &records[0]["Trust"]), (&"first".into(), &1.0.into()));
     assert!(records[1..].iter().all(|r| r["Value"] == "imposter" && r["Trust"] == 0.0));
     assert_eq!(node.run("get --owner rival1 greeting").good(), "imposter | greeting#0\n");
+    let explained = node.run("get --explain greeting").good();
+    assert!(
+        explained.starts_with("greeting#0\n  The first of 4 wins: it is trusted more than the next"),
+        "{explained}"
+    );
+    assert!(explained.contains("its owner was here first."), "{explained}");
+    assert_eq!(explained.matches("distrusts it: another owner was here first").count(), 3);
+    assert!(explained.lines().all(|line| line.chars().count() <= 80), "{explained}");
+    let json: Value = serde_json::from_str(&node.run("get --explain --json greeting").good()).unwrap();
+    assert_eq!(json["Sets"][0]["Candidates"][0]["Result"]["Value"], "first", "unmasked by the client");
+    assert_eq!(node.run("get --order deterministic greeting").good().lines().count(), 1);
+    assert!(node.run("get --order luck greeting").usage_error().contains("an order is trust, weight"));
     assert!(node.run("get --owner nobody greeting").error().contains("'nobody' does not exist"));
 }
 

@@ -127,11 +127,3 @@ fn damaged_and_empty_files() {
     assert!(home.run("owner new second").good().starts_with("second                     ed25519"));
     assert_eq!(home.run("url list").good(), "");
 }
-
-#[test]
-fn certificates_come_later_and_say_so() {
-    let home = Home::new();
-    for line in ["owner makecsr carol", "owner showcsr x.csr", "owner authorize ca.pem x.csr -1"] {
-        assert!(home.run(line).error().contains("certificates"), "{line}");
-    }
-}

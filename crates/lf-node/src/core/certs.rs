@@ -14,6 +14,12 @@ const OWNERS_MAX: usize = 10_000;
 pub trait Certificates: Sync {
     /// What is known of `owner` at `timestamp`, seconds since 1970.
     fn certified(&self, owner: &OwnerPublic, timestamp: u64) -> Certified;
+
+    /// Whether one authority certified both, so that `new` is followed when `old` named it as its successor at
+    /// `timestamp` in the record with this index: `new` must not be revoked, `old` not before it said so.
+    fn follows(&self, _old: &OwnerPublic, _new: &OwnerPublic, _timestamp: u64, _index: u32) -> bool {
+        false
+    }
 }
 
 /// No owner is certified: what holds in a network without certificate authorities.
@@ -31,6 +37,10 @@ impl Certificates for View {
     fn certified(&self, owner: &OwnerPublic, timestamp: u64) -> Certified {
         View::certified(self, owner, timestamp).unwrap_or(Certified::No)
     }
+
+    fn follows(&self, old: &OwnerPublic, new: &OwnerPublic, timestamp: u64, index: u32) -> bool {
+        View::follows(self, old, new, timestamp, index).unwrap_or(false)
+    }
 }
 
 /// As of now.
@@ -41,6 +51,10 @@ impl Certificates for StoreReader {
         } else {
             Certified::No
         }
+    }
+
+    fn follows(&self, old: &OwnerPublic, new: &OwnerPublic, timestamp: u64, index: u32) -> bool {
+        self.has_authorities() && Certificates::follows(&self.view(), old, new, timestamp, index)
     }
 }
 
@@ -75,5 +89,9 @@ impl Certificates for OwnerCache<'_> {
         let certified = certified_by(&certificates, timestamp);
         owners.insert(*owner, certificates);
         certified
+    }
+
+    fn follows(&self, old: &OwnerPublic, new: &OwnerPublic, timestamp: u64, index: u32) -> bool {
+        self.any && Certificates::follows(self.view, old, new, timestamp, index)
     }
 }

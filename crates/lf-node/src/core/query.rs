@@ -1,16 +1,21 @@
 //! Queries (NODE.md §5): key ranges in, result sets out, each sorted by trust, weight or time.
+//!
+//! Here is what a query may ask and how it is answered; `sets.rs` finds the records and judges them, `rotation.rs` knows
+//! who goes on as whom.
 
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
+mod rotation;
+pub(super) mod sets;
 
 use lf_proto::api::{self, Query, QueryRange, QueryResult, RecordJson};
 use lf_proto::blob::Blob;
 use lf_proto::masking;
-use lf_proto::ordinal::{Ordinal, OrdinalError};
+use lf_proto::ordinal::OrdinalError;
 use lf_proto::owner::OwnerPublic;
 use lf_proto::selector::{SelectorKey, SelectorNames};
-use lf_store::{IndexError, REPUTATION_GOOD, Row, View};
+use lf_store::{IndexError, Row, View};
 
+use self::rotation::Lineages;
+use self::sets::{Candidate, Revisions};
 use super::{Certified, Rules};
 
 /// The most records one query may look at.
@@ -49,7 +54,7 @@ pub enum QueryError {
     #[error("query time range {0}")]
     TimeRange(&'static str),
     /// An unknown sort order.
-    #[error("sort order {0:?} is unknown: trust, weight or timestamp")]
+    #[error("sort order {0:?} is unknown: trust, weight, timestamp or deterministic")]
     SortOrder(String),
     /// Too many owners or oracles.
     #[error("query names {0} owners or oracles: at most {max}", max = api::OWNERS_MAX)]
@@ -57,6 +62,9 @@ pub enum QueryError {
     /// The query matches more records than a node looks at for one query.
     #[error("query matches more than {CANDIDATES_MAX} records: narrow its ranges")]
     TooBroad,
+    /// The query has more candidates than one explanation holds.
+    #[error("query has more than {max} candidates to explain: narrow its ranges", max = super::explain::CANDIDATES_MAX)]
+    TooManyCandidates,
     /// The answer would hold more records than a node gives for one query.
     #[error("query has more than {RESULTS_MAX} results: narrow its ranges, or set a limit")]
     TooManyResults,
@@ -79,10 +87,15 @@ impl QueryError {
 
 /// How the records of a result set are sorted, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SortOrder {
+pub(super) enum SortOrder {
+    /// What this node, and the oracles asked, think; then weight.
     Trust,
+    /// Weight, then hash.
     Weight,
+    /// The newest first.
     Timestamp,
+    /// Weight, then hash, of what all synchronized nodes see alike: nothing local counts, also not who goes on as whom.
+    Deterministic,
 }
 
 /// A range of selector keys, both ends included.
@@ -111,6 +124,7 @@ pub struct Plan {
     order: SortOrder,
     limit: usize,
     open: bool,
+    follow_rotations: bool,
 }
 
 impl Plan {
@@ -133,6 +147,7 @@ impl Plan {
             "" | "trust" => SortOrder::Trust,
             "weight" => SortOrder::Weight,
             "timestamp" => SortOrder::Timestamp,
+            "deterministic" => SortOrder::Deterministic,
             other => return Err(QueryError::SortOrder(other.to_owned())),
         };
         let times = match query.time_range[..] {
@@ -165,7 +180,20 @@ impl Plan {
             order,
             limit: usize::try_from(query.limit).ok().filter(|l| *l > 0).unwrap_or(usize::MAX),
             open: query.open,
+            follow_rotations: query.follow_rotations,
         })
+    }
+
+    pub(super) fn order(&self) -> SortOrder {
+        self.order
+    }
+
+    pub(super) fn oracles(&self) -> &[OwnerPublic] {
+        &self.oracles
+    }
+
+    pub(super) fn masking_key(&self) -> Option<&[u8]> {
+        self.masking_key.as_deref()
     }
 
     /// Whether a record's selectors and owner are those the query asks for.
@@ -229,24 +257,6 @@ fn key_range(index: usize, range: &QueryRange, names: &SelectorNames) -> Result<
     Ok(KeyRange { first: key(from)?, last: key(to)? })
 }
 
-/// Where a result set stands among others: number of selectors, then masked ordinals, then keys.
-type SetKey = (usize, Vec<Ordinal>, Vec<SelectorKey>);
-
-/// One owner's revisions in a result set.
-struct Revisions {
-    newest: Row,
-    weight: u128,
-}
-
-struct Candidate {
-    row: Row,
-    weight: u128,
-    local_trust: f64,
-    oracle_trust: f64,
-    trust: f64,
-    signed: bool,
-}
-
 /// Whether queries see a record: approved now by its work or by a certificate that is not revoked.
 pub fn visible(row: &Row, rules: &Rules<'_>) -> bool {
     if rules.local_test {
@@ -263,50 +273,16 @@ pub fn visible(row: &Row, rules: &Rules<'_>) -> bool {
 /// # Errors
 /// The query is too broad, or the store failed.
 pub fn answer(plan: &Plan, view: &View, rules: &Rules<'_>) -> Result<Vec<Vec<QueryResult>>, QueryError> {
-    let mut sets: BTreeMap<SetKey, BTreeMap<OwnerPublic, Revisions>> = BTreeMap::new();
-    for index in plan.candidates(view)? {
-        let Some(row) = view.row(index)? else { continue };
-        if !plan.matches(&row) || !visible(&row, rules) {
-            continue;
-        }
-        let key: SetKey = (
-            row.selectors.len(),
-            row.selectors.iter().map(|s| s.ordinal).collect(),
-            row.selectors.iter().map(|s| s.key).collect(),
-        );
-        let weight = view.weight(index);
-        let owners = sets.entry(key).or_default();
-        match owners.get_mut(&row.owner) {
-            None => {
-                owners.insert(row.owner, Revisions { newest: row, weight });
-            }
-            Some(revisions) => {
-                revisions.weight += weight;
-                if (row.timestamp, row.hash) > (revisions.newest.timestamp, revisions.newest.hash) {
-                    revisions.newest = row;
-                }
-            }
-        }
-    }
-    let mut answer = Vec::with_capacity(sets.len());
+    let mut answer = Vec::new();
     let mut count = 0;
-    for owners in sets.into_values() {
-        let mut candidates = Vec::with_capacity(owners.len());
-        for revisions in owners.into_values() {
-            let time = revisions.newest.timestamp;
-            if time < plan.times.0 || time > plan.times.1 {
-                continue;
-            }
-            candidates.push(judge(revisions, plan, view, rules)?);
-        }
-        candidates.sort_by(|a, b| compare(a, b, plan.order));
+    for mut candidates in sets::judged(plan, view, rules)? {
         candidates.truncate(plan.limit);
         count += candidates.len();
         if count > RESULTS_MAX {
             return Err(QueryError::TooManyResults);
         }
         let results: Vec<QueryResult> =
-            candidates.into_iter().filter_map(|c| result(c, plan.masking_key.as_deref(), view)).collect();
+            candidates.iter().filter_map(|c| result(c, plan.masking_key(), view)).collect();
         if !results.is_empty() {
             answer.push(results);
         }
@@ -314,43 +290,10 @@ pub fn answer(plan: &Plan, view: &View, rules: &Rules<'_>) -> Result<Vec<Vec<Que
     Ok(answer)
 }
 
-/// Trust in one owner's revisions (NODE.md §5).
-fn judge(revisions: Revisions, plan: &Plan, view: &View, rules: &Rules<'_>) -> Result<Candidate, QueryError> {
-    let Revisions { newest: row, weight, .. } = revisions;
-    // Revisions share their owner's hold on the id; only the newest one's own violation counts against it.
-    let reputation = view.reputation(&row)?;
-    let local_trust = if reputation >= REPUTATION_GOOD { 1.0 } else { 0.0 };
-    let (oracle_trust, mut trust) = if plan.oracles.is_empty() {
-        (local_trust, local_trust)
-    } else {
-        let comments = view.comments(&row.id, &row.owner)?;
-        let count = plan.oracles.len() as f64;
-        let negative = plan.oracles.iter().filter(|o| comments.contains(o)).count() as f64;
-        let oracle_trust = f64::max(0.0, 1.0 - negative / count);
-        (oracle_trust, (local_trust + oracle_trust * count) / (count + 1.0))
-    };
-    let signed = rules.certificates.certified(&row.owner, row.timestamp) == Certified::Yes;
-    if !rules.parameters.auth_certificates.is_empty() && !signed {
-        trust *= 0.9;
-    }
-    Ok(Candidate { row, weight, local_trust, oracle_trust, trust, signed })
-}
-
-/// Best first; the larger hash at last, so that the order is total.
-fn compare(a: &Candidate, b: &Candidate, order: SortOrder) -> Ordering {
-    let trust = |c: &Candidate| (c.trust * 1e10).round() as u64;
-    let main = match order {
-        SortOrder::Trust => trust(b).cmp(&trust(a)).then(b.weight.cmp(&a.weight)),
-        SortOrder::Weight => b.weight.cmp(&a.weight),
-        SortOrder::Timestamp => b.row.timestamp.cmp(&a.row.timestamp),
-    };
-    main.then_with(|| b.row.hash.cmp(&a.row.hash))
-}
-
 /// The API's form of a record in an answer; `None` if its bytes are damaged on disk.
-fn result(candidate: Candidate, masking_key: Option<&[u8]>, view: &View) -> Option<QueryResult> {
-    let Candidate { row, weight, local_trust, oracle_trust, trust, signed } = candidate;
-    let record = view.record(&row)?;
+pub(super) fn result(candidate: &Candidate, masking_key: Option<&[u8]>, view: &View) -> Option<QueryResult> {
+    let row = candidate.row();
+    let record = view.record(row)?;
     let value = masking_key
         .and_then(|key| masking::unmask(record.stored_value(), record.timestamp(), key, record.owner()).ok());
     let minutes = view.pulse(row.pulse_token).ok().flatten().map_or(0, |p| u64::from(p.minutes()));
@@ -360,11 +303,11 @@ fn result(candidate: Candidate, masking_key: Option<&[u8]>, view: &View) -> Opti
         record: RecordJson::from(&record),
         value: Blob(value.unwrap_or_default()),
         pulse: row.timestamp.saturating_add(60 * minutes),
-        trust,
-        local_trust,
-        oracle_trust,
-        weight: api::weight_words(weight),
-        signed,
+        trust: candidate.trust,
+        local_trust: candidate.local_trust,
+        oracle_trust: candidate.oracle_trust,
+        weight: api::weight_words(candidate.revisions.weight),
+        signed: candidate.certified == Certified::Yes,
     })
 }
 
@@ -380,8 +323,8 @@ pub fn describe(
     rules: &Rules<'_>,
 ) -> Result<Option<QueryResult>, QueryError> {
     let weight = view.weight(index);
-    let candidate = judge(Revisions { newest: row, weight }, plan, view, rules)?;
-    Ok(result(candidate, plan.masking_key.as_deref(), view))
+    let candidate = sets::judge(Revisions::one(row, weight), plan, view, rules)?;
+    Ok(result(&candidate, plan.masking_key(), view))
 }
 
 /// The newest visible record of an owner with exactly these selector keys.

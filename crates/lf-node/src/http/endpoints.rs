@@ -306,6 +306,16 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         ..READ
     },
     Endpoint {
+        path: "/v1/explain",
+        handler: handlers::explain,
+        body_bytes_max: QUERY_BYTES_MAX,
+        about: "All candidates of a query's result sets, what speaks for and against each, why the winner wins, and how \
+                weak that is. Limit is ignored.",
+        request: Content::Json("Query"),
+        answer: Content::Json("Explanation"),
+        ..WRITE
+    },
+    Endpoint {
         path: "/v1/watch",
         verbs: Verbs::Both,
         handler: watch::watch,

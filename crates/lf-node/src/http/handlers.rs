@@ -42,6 +42,13 @@ pub(super) fn query(context: &Context, call: &Call) -> Result<Reply, Failure> {
     Reply::json(&context.node.query(&query)?)
 }
 
+pub(super) fn explain(context: &Context, call: &Call) -> Result<Reply, Failure> {
+    let query: Query = parse(body(call))?;
+    let mut status = context.node.status()?;
+    peers::complete(&mut status, context);
+    Reply::json(&context.node.explain(&query, status.fully_synchronized)?)
+}
+
 pub(super) fn post(context: &Context, call: &Call) -> Result<Reply, Failure> {
     let record = context.node.post(body(call))?;
     Reply::json(&RecordJson::from(&record))

@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use lf_proto::api::{self, NodeStatus, OwnerStatus, Query, QueryResult};
+use lf_proto::api::{self, Explanation, NodeStatus, OwnerStatus, Query, QueryResult};
 use lf_proto::blob::Blob;
 use lf_proto::genesis::Genesis;
 use lf_proto::hash::Hash;
@@ -11,6 +11,7 @@ use lf_proto::record::{LINKS_MAX, Record};
 use lf_store::{View, certified_by};
 
 use super::{Node, Tally, now, random};
+use crate::core::explain;
 use crate::core::query::{self, Plan};
 use crate::core::{Certified, OwnerCache, Rules};
 use crate::failure::Failure;
@@ -53,6 +54,21 @@ impl Node {
         let certificates = OwnerCache::new(&view);
         let rules = Rules { certificates: &certificates, ..self.rules(&parameters) };
         Ok(query::answer(&plan, &view, &rules)?)
+    }
+
+    /// Explains a query's answer. `synchronized` is what the node says of itself.
+    ///
+    /// # Errors
+    /// What is wrong with the query, or that it has too many candidates.
+    pub fn explain(&self, query: &Query, synchronized: bool) -> Result<Explanation, Failure> {
+        let plan = Plan::new(query, &self.inner.names)?;
+        let parameters = self.inner.reader.parameters();
+        Tally::add(&self.inner.tally.queries);
+        let situation = explain::Situation { now: now(), synchronized };
+        let view = self.inner.reader.view();
+        let certificates = OwnerCache::new(&view);
+        let rules = Rules { certificates: &certificates, ..self.rules(&parameters) };
+        Ok(explain::explain(&plan, &view, &rules, situation)?)
     }
 
     /// A stored record, linked or pending, of any reputation.

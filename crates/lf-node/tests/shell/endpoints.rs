@@ -147,6 +147,10 @@ fn a_record_is_posted_found_and_fetched() {
     assert_eq!(result["Weight"].as_array().unwrap().len(), 4);
     assert_eq!(node.query(r#"{"ranges":[{"NAME":"horse","range":[0,18446744073709551615]}],"new":1}"#), sets);
     assert_eq!(node.query(r#"{"Ranges":[{"Name":"cow"}]}"#), json!([]), "no match is an empty list");
+    let explained = node.post("/v1/explain", br#"{"Ranges":[{"Name":"horse","Range":[3]}],"Limit":1}"#).ok();
+    assert_eq!(explained["Sets"][0]["Candidates"][0]["Result"], *result);
+    assert_eq!(explained["Sets"][0]["Because"], "it is the only one under this name here");
+    node.post("/v1/explain", b"{}").error(400, "ErrQueryRequiresSelectors");
 
     let status = node.get("/status").ok();
     assert_eq!((&status["LocalTestMode"], &status["P2PPort"]), (&json!(true), &json!(0)));
@@ -460,6 +464,7 @@ fn the_document_describes_every_endpoint() {
         ("/v1/peers/status", "get"),
         ("/v1/peers/ban", "post"),
         ("/v1/peers/unban", "post"),
+        ("/v1/explain", "post"),
         ("/v1/records", "get"),
         ("/v1/watch", "get"),
         ("/v1/watch", "post"),

@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
-use lf_client::{Amendment, Client, Workers};
+use lf_client::{Amendment, Client, ClientError, Workers};
+use lf_proto::api::CertificateInfo;
+use lf_proto::cert::Certificate;
 use lf_proto::genesis::{GENESIS_BYTES_MAX, Genesis, GenesisParameters};
 use lf_proto::owner::OwnerSecret;
 use serde_json::json;
 
+use crate::authorities::{self, Roots};
 use crate::cli::Urls;
 use crate::context::Context;
 use crate::failure::{Failure, Result};
@@ -52,7 +55,7 @@ struct Show {
 /// key does not leave this machine. What is not given stays as it is. On a terminal it asks first.
 #[derive(Debug, Args)]
 #[command(
-    before_long_help = "Examples:\n  lf genesis amend --comment 'under new management'\n  lf genesis amend --key /mnt/usb/genesis-secret.pem --file changes.toml --dry-run\n\n"
+    before_long_help = "Examples:\n  lf genesis amend --comment 'under new management'\n  lf genesis amend --add-ca ca-….pem --revoke-ca genesis-auth-….pem\n  lf genesis amend --key /mnt/usb/genesis-secret.pem --file changes.toml --dry-run\n\n"
 )]
 struct Amend {
     #[command(flatten)]
@@ -60,6 +63,12 @@ struct Amend {
     /// Take from this TOML file what no option says (- for stdin); the names are those of the options
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Add a root certificate authority (lf ca root); its certificate is enough
+    #[arg(long, value_name = "FILE")]
+    add_ca: Vec<PathBuf>,
+    /// Revoke a root certificate authority, and with it all that it has certified, for good
+    #[arg(long, value_name = "SERIAL|FILE")]
+    revoke_ca: Vec<String>,
     /// The genesis owner's key, as lf makegenesis kept it
     #[arg(long, value_name = "FILE", default_value = "genesis-secret.pem")]
     key: PathBuf,
@@ -113,11 +122,22 @@ fn as_json(genesis: &Genesis, current: Option<&GenesisParameters>) -> serde_json
         "Owner": genesis.owner(),
         "Parameters": genesis.parameters(),
         "Records": records,
+        "Authorities": authorities_as_json(current.unwrap_or(genesis.parameters()), genesis),
     });
     if let Some(current) = current {
         out["CurrentParameters"] = json!(current);
     }
     out
+}
+
+/// A network's root authorities, as other certificates are told.
+fn authorities_as_json(p: &GenesisParameters, genesis: &Genesis) -> Vec<CertificateInfo> {
+    let roots = Roots::of(p);
+    let info = |root: &Certificate| CertificateInfo {
+        revoked: roots.revoked.contains(root),
+        ..CertificateInfo::new(root, genesis.first_hash())
+    };
+    roots.all().map(info).collect()
 }
 
 fn as_text(genesis: &Genesis, current: Option<&GenesisParameters>) -> String {
@@ -156,6 +176,11 @@ fn amend(context: &Context, args: &Amend) -> Result<()> {
     if let Some(file) = &args.file {
         given = given.or(Given::read(file)?);
     }
+    if given.ca.is_some() {
+        return Err(
+            Failure::new("a [[ca]] table is for new networks").hint("add an authority with --add-ca FILE")
+        );
+    }
     if given.amendable.is_some() {
         return Err(Failure::new("what is amendable of a network never changes")
             .hint("leave amendable out of the file"));
@@ -166,6 +191,8 @@ fn amend(context: &Context, args: &Amend) -> Result<()> {
     let current = &status.genesis_parameters;
     let mut wanted = current.clone();
     given.apply(&mut wanted)?;
+    change_roots(&mut wanted, &args.add_ca, &args.revoke_ca)?;
+    authorities::check_required(&wanted)?;
     let changes = parameters::differences(current, &wanted);
     if changes.is_empty() {
         ui::note("Nothing to change: the network is like that already.");
@@ -207,7 +234,13 @@ fn amend(context: &Context, args: &Amend) -> Result<()> {
         true
     });
     drop(bar);
-    let record = record?;
+    let record = record.map_err(|e| {
+        let wants_certificate = matches!(e, ClientError::CertificateRequired(_));
+        let failure = Failure::from(e);
+        let hint = "certify the genesis owner like any other: lf owner import genesis genesis-secret.pem; \
+                    lf owner makecsr genesis; lf owner authorize CA CSR DAYS";
+        if wants_certificate { failure.hint(hint) } else { failure }
+    })?;
     let applied = applied(&client, &wanted)?;
     if context.json {
         ui::print_json(&applied)?;
@@ -215,6 +248,35 @@ fn amend(context: &Context, args: &Amend) -> Result<()> {
         ui::print(&format!("{}\n", record.hash()))?;
     }
     ui::note("Amended; the node tells its peers.");
+    Ok(())
+}
+
+/// Adds and revokes root authorities. A revoked one's certificate moves to those that are revoked.
+fn change_roots(p: &mut GenesisParameters, add: &[PathBuf], revoke: &[String]) -> Result<()> {
+    if add.is_empty() && revoke.is_empty() {
+        return Ok(());
+    }
+    let mut roots = Roots::of(p);
+    for path in add {
+        let root = authorities::read_root(path)?;
+        if roots.revoked.contains(&root) {
+            return Err(Failure::new(format!("{} was revoked, for good", path.display())));
+        }
+        if !roots.current.contains(&root) {
+            roots.current.push(root);
+        }
+    }
+    for word in revoke {
+        let serial = authorities::serial_of(word)?;
+        let position = roots.current.iter().position(|root| root.serial() == serial).ok_or_else(|| {
+            Failure::new(format!("this network has no authority {serial} that could be revoked"))
+                .hint("see lf genesis show; other certificates are revoked with lf ca revoke")
+        })?;
+        roots.revoked.push(roots.current.remove(position));
+    }
+    let row = |roots: &[Certificate]| roots.iter().flat_map(|root| root.der().to_vec()).collect::<Vec<u8>>();
+    p.auth_certificates = row(&roots.current).into();
+    p.revoked_auth_certificates = row(&roots.revoked).into();
     Ok(())
 }
 

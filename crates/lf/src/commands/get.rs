@@ -1,7 +1,9 @@
 //! `lf get`: reading by selector.
 
+mod explain;
+
 use clap::Args;
-use lf_client::{Find, FoundRecord, FoundSet, SelectorArg};
+use lf_client::{Find, FoundRecord, FoundSet, Order, SelectorArg};
 
 use crate::cli::Urls;
 use crate::context::Context;
@@ -14,7 +16,7 @@ use crate::{times, ui};
 /// selectors. Nothing found prints nothing. Names are unescaped like JSON strings; a # in a name is written \#.
 #[derive(Debug, Args)]
 #[command(
-    before_long_help = "Examples:\n  lf get greeting              the value of one name\n  lf get 'score#7'             ordinal 7 of a name\n  lf get 'score#1#100'         ordinals 1 to 100\n  lf get 'score#'              all ordinals\n  lf get --json greeting       everything about it\n  lf get --raw photo >p.png    just the bytes\n\n"
+    before_long_help = "Examples:\n  lf get greeting              the value of one name\n  lf get 'score#7'             ordinal 7 of a name\n  lf get 'score#1#100'         ordinals 1 to 100\n  lf get 'score#'              all ordinals\n  lf get --json greeting       everything about it\n  lf get --raw photo >p.png    just the bytes\n  lf get --explain greeting    who else claims the name, and why this one wins\n\n"
 )]
 pub(crate) struct Get {
     /// name, name#ORDINAL, name#FROM#TO or name# (all ordinals); no ordinal means 0
@@ -35,6 +37,16 @@ pub(crate) struct Get {
     /// Also records with more selectors
     #[arg(long)]
     open: bool,
+    /// Which record of a set counts: trust (what the node that is asked thinks), weight, timestamp (the newest), or
+    /// deterministic (weight, then hash: the same on every synchronized node, but work can buy it)
+    #[arg(long, value_name = "ORDER", default_value = "trust", value_parser = order, hide_default_value = true)]
+    order: Order,
+    /// Show all candidates, why the winner wins, and how weak that is
+    #[arg(long, conflicts_with = "raw")]
+    explain: bool,
+    /// Follow every owner who named a successor (lf owner rotate), not just those certified by one authority
+    #[arg(long)]
+    follow_rotations: bool,
     /// Print the values' bytes and nothing else
     #[arg(long)]
     raw: bool,
@@ -51,9 +63,18 @@ pub(crate) fn run(context: &Context, args: &Get) -> Result<()> {
         time_from: args.tstart,
         time_to: args.tend,
         open: args.open,
-        oracles: config.oracles,
+        oracles: config.oracles.clone(),
         limit: u64::from(!context.json || args.raw),
+        order: args.order,
+        follow_rotations: args.follow_rotations,
     };
+    if args.explain {
+        let (explanation, sets) = context.client(&args.urls.url)?.explain(&find)?;
+        if context.json {
+            return ui::print_json(&explanation);
+        }
+        return ui::print(&explain::text(&sets, &find.selectors, find.oracles.len(), &config));
+    }
     let found = context.client(&args.urls.url)?.find(&find)?;
     if args.raw {
         let values = found.sets.iter().filter_map(|set| set.winner().value.as_deref());
@@ -65,6 +86,11 @@ pub(crate) fn run(context: &Context, args: &Get) -> Result<()> {
         return ui::print_json(&sets);
     }
     ui::print(&lines(&found.sets, &find.selectors))
+}
+
+fn order(text: &str) -> Result<Order, String> {
+    let named = Order::ALL.into_iter().find(|order| order.name() == text);
+    named.ok_or_else(|| "an order is trust, weight, timestamp or deterministic".to_owned())
 }
 
 pub(crate) fn parse_selectors(selectors: &[String]) -> Result<Vec<SelectorArg>> {

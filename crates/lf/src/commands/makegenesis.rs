@@ -3,13 +3,15 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use clap::Args;
 use lf_client::{GenesisPlan, Workers, make_genesis, write_private};
+use lf_proto::cert::{DAYS_MAX, Subject};
 use lf_proto::genesis::{AMENDABLE, GenesisParameters};
 use lf_proto::owner::OwnerType;
 
+use crate::authorities::{self, NewRoots};
 use crate::context::new_secret;
 use crate::failure::{Failure, Result};
 use crate::parameters::{self, Given};
@@ -34,11 +36,16 @@ fn defaults() -> GenesisParameters {
 /// has it can amend (lf genesis amend). Without --name or --file it asks for everything. Prints the network's
 /// parameters. Whoever knows its id can join, so keep genesis.lf to yourself if the network is private.
 ///
+/// Certificate authorities (--ca) certify owners, who then write without proof of work; with --auth-required true nobody
+/// else can write. Each one's certificate and key are written to genesis-auth-SERIAL.pem. Keep authcertificates
+/// amendable, or an authority can never be added or revoked.
+///
 /// The names in a TOML file are those of the options: name, contact, comment, links, value-bytes, drift, work-factor,
-/// strict-signatures, and amendable, a list.
+/// strict-signatures, auth-required, amendable, a list, and a table [[ca]] for each authority: common-name, organization,
+/// unit, locality, province, street, postal-code, country and days, or file.
 #[derive(Debug, Args)]
 #[command(
-    before_long_help = "Examples:\n  lf makegenesis                                 asks\n  lf makegenesis --name mine --output DIR        all defaults\n  lf makegenesis --name mine --amendable comment,recordmaxvaluesize\n  lf makegenesis --file network.toml\n\n"
+    before_long_help = "Examples:\n  lf makegenesis                                 asks\n  lf makegenesis --name mine --output DIR        all defaults\n  lf makegenesis --name mine --amendable comment,recordmaxvaluesize\n  lf makegenesis --name mine --ca 'Our CA' --auth-required true --amendable authcertificates\n  lf makegenesis --file network.toml\n\n"
 )]
 pub(crate) struct MakeGenesis {
     #[command(flatten)]
@@ -46,6 +53,12 @@ pub(crate) struct MakeGenesis {
     /// Fields that can be amended later, by who has genesis-secret.pem
     #[arg(long, value_name = "FIELD,…", value_delimiter = ',')]
     amendable: Option<Vec<String>>,
+    /// Make a root certificate authority of this name; can be given more than once
+    #[arg(long, value_name = "NAME")]
+    ca: Vec<String>,
+    /// Take a root certificate authority from this file (lf ca root); its certificate is enough
+    #[arg(long, value_name = "FILE")]
+    ca_file: Vec<PathBuf>,
     /// Take from this TOML file what no option says (- for stdin)
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -63,12 +76,12 @@ pub(crate) fn run(args: &MakeGenesis) -> Result<()> {
                 .hint("move it away, or write elsewhere: --output DIR"));
         }
     }
-    let parameters = wanted(args)?;
+    let (parameters, roots) = wanted(args)?;
     // Before the work, which may take long.
     fs::create_dir_all(&args.output)
         .map_err(|e| Failure::new(format!("cannot make {}: {e}", args.output.display())))?;
     let owner = new_secret(OwnerType::Ed25519)?;
-    let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let timestamp = authorities::clock();
     let begun = Instant::now();
     let count = parameters.links_min();
     ui::note(&format!("Working for {} …", ui::plural(count as u64, "genesis record")));
@@ -80,6 +93,10 @@ pub(crate) fn run(args: &MakeGenesis) -> Result<()> {
         true
     })?;
     drop(bar);
+    for root in &roots.made {
+        let file = authorities::default_path("genesis-auth", root);
+        authorities::write_authority(&args.output.join(file), root)?;
+    }
     let amendable = !genesis.parameters().amendable_fields.is_empty();
     if amendable {
         // First: a network whose key is lost could never be amended.
@@ -94,6 +111,14 @@ pub(crate) fn run(args: &MakeGenesis) -> Result<()> {
     ui::note(&format!("{} written in {}.", genesis_path.display(), ui::took(begun.elapsed())));
     if amendable {
         ui::note(&format!("{} written: keep it secret, it can amend the network.", secret_path.display()));
+        let fixed = !genesis.parameters().amendable_fields.iter().any(|field| field == "authcertificates");
+        let small = genesis.parameters().record_max_value_size < VALUE_BYTES_WITH_ROOTS;
+        if !fixed && small && !roots.certificates.is_empty() {
+            ui::note("Values are small: an amendment that adds certificate authorities may not fit.");
+        }
+        if fixed && !roots.certificates.is_empty() {
+            ui::note("Its certificate authorities are not amendable: none can be added or revoked.");
+        }
     } else {
         ui::note("Nothing is amendable, so the genesis owner's key is thrown away.");
     }
@@ -101,27 +126,46 @@ pub(crate) fn run(args: &MakeGenesis) -> Result<()> {
     Ok(())
 }
 
-/// The network that the options and the file describe, or the answers if they do not.
-fn wanted(args: &MakeGenesis) -> Result<GenesisParameters> {
+/// The largest value of a network with certificate authorities, if nothing is said: an amendment holds the certificates
+/// of all of them, and a revocation list its entries.
+const VALUE_BYTES_WITH_ROOTS: u64 = 4096;
+
+/// The network that the options and the file describe, or the answers if they do not, with its root authorities.
+fn wanted(args: &MakeGenesis) -> Result<(GenesisParameters, NewRoots)> {
     let mut parameters = defaults();
     let mut given = Given { amendable: args.amendable.clone(), ..args.given.clone() };
     if let Some(file) = &args.file {
         given = given.or(Given::read(file)?);
     }
     given.apply(&mut parameters)?;
+    let mut roots = NewRoots::default();
+    for table in given.ca.iter().flatten() {
+        roots.take(table)?;
+    }
+    for name in &args.ca {
+        roots.make(&Subject { common_name: name.clone(), ..Subject::default() }, None)?;
+    }
+    for file in &args.ca_file {
+        roots.read(file)?;
+    }
+    if !roots.certificates.is_empty() && given.value_bytes.is_none() {
+        parameters.record_max_value_size = VALUE_BYTES_WITH_ROOTS;
+    }
     if parameters.name.is_empty() {
         if args.file.is_some() {
             return Err(
                 Failure::new("the file does not say the network's name").hint("say it there, or with --name")
             );
         }
-        ask_for(&mut parameters)?;
+        ask_for(&mut parameters, &mut roots)?;
     }
-    Ok(parameters)
+    parameters.auth_certificates = roots.row().into();
+    authorities::check_required(&parameters)?;
+    Ok((parameters, roots))
 }
 
 /// The questions, in the order they always had: who pipes the answers in can go on doing so.
-fn ask_for(p: &mut GenesisParameters) -> Result<()> {
+fn ask_for(p: &mut GenesisParameters, roots: &mut NewRoots) -> Result<()> {
     let required =
         |text: &str| if text.is_empty() { Err("a name is needed".to_owned()) } else { Ok(text.to_owned()) };
     p.name = interact::ask_until("Network name", "", required)
@@ -143,9 +187,22 @@ fn ask_for(p: &mut GenesisParameters) -> Result<()> {
         let names = text.split(',').filter(|name| !name.trim().is_empty());
         GenesisParameters::amendable_names(names).map_err(|e| e.to_string())
     })?;
-    let certificate = interact::ask("Create a record authorization certificate? [y/N]", "")?;
-    if certificate.to_lowercase().starts_with('y') {
-        return Err(Failure::new("this version cannot make certificates yet"));
+    let yes = |question: &str| Ok::<_, Failure>(interact::ask(question, "")?.to_lowercase().starts_with('y'));
+    let mut more = yes("Create a record authorization certificate? [y/N]")?;
+    while more {
+        let default = DAYS_MAX.to_string();
+        let days = interact::ask_until("  Time to live in days", &default, authorities::days_text)?;
+        roots.make(&authorities::ask_subject()?, days)?;
+        more = yes("Create another record authorization certificate? [y/N]")?;
+    }
+    if !roots.certificates.is_empty() && !p.auth_required {
+        let count = roots.certificates.len() as u64;
+        ui::note(&format!(
+            "  ({}, {})",
+            ui::plural(count, "authorization certificate"),
+            ui::plural(roots.row().len() as u64, "byte")
+        ));
+        p.auth_required = yes("Authorization certificates required? [y/N]")?;
     }
     Ok(())
 }
@@ -180,7 +237,8 @@ mod tests {
     #[test]
     fn what_a_network_is_if_nothing_is_said() {
         let matches = Line::command().try_get_matches_from(["x", "--name", "n"]).unwrap();
-        let p = wanted(&Line::from_arg_matches(&matches).unwrap().args).unwrap();
+        let (p, roots) = wanted(&Line::from_arg_matches(&matches).unwrap().args).unwrap();
+        assert!(roots.certificates.is_empty());
         assert_eq!((p.record_min_links, p.record_max_value_size, p.record_max_time_drift), (3, 1024, 60));
         assert_eq!((p.work_factor, p.strict_signatures), (16, true));
         assert_eq!((p.id, p.amendable_fields.len(), p.auth_required), ([0; 32], 0, false), "made later");

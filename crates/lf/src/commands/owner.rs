@@ -1,5 +1,7 @@
 //! `lf owner`: the keys that records are written with.
 
+pub(crate) mod certificates;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -21,7 +23,7 @@ const PEM_BYTES_MAX: u64 = 1 << 16;
 /// Private keys are kept in client.json and never leave it but by export.
 #[derive(Debug, Args)]
 #[command(
-    before_long_help = "Examples:\n  lf owner new alice             make a key\n  lf owner default alice         write as alice from now on\n  lf owner export alice a.pem    save the private key\n\n"
+    before_long_help = "Examples:\n  lf owner new alice             make a key\n  lf owner default alice         write as alice from now on\n  lf owner export alice a.pem    save the private key\n  lf owner makecsr alice         ask to be certified\n\n"
 )]
 pub(crate) struct Owner {
     #[command(subcommand)]
@@ -96,19 +98,9 @@ enum Command {
         /// What export wrote (- for stdin)
         file: PathBuf,
     },
-    #[command(hide = true)]
-    Makecsr(Later),
-    #[command(hide = true)]
-    Showcsr(Later),
-    #[command(hide = true)]
-    Authorize(Later),
-}
-
-/// What is not there yet.
-#[derive(Debug, Args)]
-struct Later {
-    #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
-    words: Vec<String>,
+    Makecsr(Box<certificates::Makecsr>),
+    Showcsr(certificates::Showcsr),
+    Authorize(certificates::Authorize),
 }
 
 fn owner_type(text: &str) -> Result<OwnerType, String> {
@@ -183,9 +175,9 @@ pub(crate) fn run(context: &Context, args: Owner) -> Result<()> {
                 .map_err(|e| Failure::new(format!("owner in '{shown}' is invalid: {e}")))?;
             add(context, &name, || Ok(secret))
         }
-        Command::Makecsr(_) | Command::Showcsr(_) | Command::Authorize(_) => {
-            Err(Failure::new("this command is about certificates, which this version does not have yet"))
-        }
+        Command::Makecsr(args) => certificates::make_request(context, &args),
+        Command::Showcsr(args) => certificates::show_request(&args),
+        Command::Authorize(args) => certificates::authorize(context, &args),
     }
 }
 
@@ -284,30 +276,25 @@ fn export(context: &Context, name: &str, file: Option<&Path>, text: &Zeroizing<S
 
 fn status(context: &Context, owner: Option<&str>, urls: &Urls) -> Result<()> {
     let public = match owner {
-        Some(text) if text.starts_with('@') => {
-            text.parse().map_err(|e| Failure::new(format!("invalid owner {text}: {e}")))?
-        }
-        Some(name) => find_owner(&context.config()?, name)?.public,
+        Some(text) => certificates::named_owner(context, text)?,
         None => *context.secret(None)?.public(),
     };
-    let status = context.client(&urls.url)?.owner_status(&public)?;
+    let client = context.client(&urls.url)?;
+    let status = client.owner_status(&public)?;
     if context.json {
         return ui::print_json(&status);
     }
-    let known = status.record_count > 0 || !status.certificates.is_empty();
+    let known =
+        status.record_count > 0 || !status.certificates.is_empty() || !status.revoked_certificates.is_empty();
     let records = if known {
         format!("{}, {}", ui::plural(status.record_count, "record"), ui::bytes(status.record_bytes))
     } else {
         "none: this node knows nothing of this owner".to_owned()
     };
-    let certificate = match (status.has_current_certificate, status.auth_required) {
-        (true, _) => "valid",
-        (false, true) => "none, but this network requires one",
-        (false, false) => "none (not required here)",
-    };
-    ui::print(&format!(
-        "{public}\n  type         {}\n  records      {records}\n  certificate  {certificate}\n  asked at     {}\n",
-        status.owner_type,
-        times::show(status.server_time)
-    ))
+    let mut text = format!("{public}\n  type         {}\n  records      {records}\n", status.owner_type);
+    for line in certificates::describe(&client, &status) {
+        text.push_str(&format!("  certificate  {line}\n"));
+    }
+    text.push_str(&format!("  asked at     {}\n", times::show(status.server_time)));
+    ui::print(&text)
 }

@@ -88,6 +88,10 @@ pub(crate) fn with_bar<T, E>(
                     .show(&progress);
                 worked = Some((billable_bytes, progress));
             }
+            WriteStep::Certified => {
+                bar = None;
+                ui::note("No proof of work: the owner is certified.");
+            }
             _ => bar = None,
         }
         true

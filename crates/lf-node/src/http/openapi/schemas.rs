@@ -83,10 +83,20 @@ const SCHEMAS: &[Schema] = &[
             maybe("TimeRange", List(&U64), "[from] or [from, to], seconds since 1970, both included."),
             maybe("MaskingKey", Blob, "Unmasks values; by default the first range's Name."),
             maybe("Owners", List(&Owner), "Only records of these owners."),
-            maybe("SortOrder", Text, "trust (default), weight or timestamp; all descending."),
+            maybe(
+                "SortOrder",
+                Text,
+                "trust (default: what this node thinks), weight, timestamp, or deterministic (weight, then hash; the same \
+                 on all synchronized nodes); all descending.",
+            ),
             maybe("Limit", U64, "The most records of each result set; 0 means all."),
             maybe("Open", Flag, "Whether records may have more selectors than there are ranges."),
             maybe("Oracles", List(&Owner), "Oracles whose comments count."),
+            maybe(
+                "FollowRotations",
+                Flag,
+                "Whether all owners who named a successor are followed, not just those certified by one authority.",
+            ),
         ],
     },
     Schema {
@@ -116,6 +126,48 @@ const SCHEMAS: &[Schema] = &[
             always("OracleTrust", Number, "What the oracles asked think, 0 to 1."),
             always("Weight", Numbers(4), "The revisions' summed weight, most significant 32 bits first."),
             always("Signed", Flag, "Whether the owner has a valid certificate at the record's time."),
+        ],
+    },
+    Schema {
+        name: "Explanation",
+        about: "Why a query's winners win.",
+        members: &[
+            always("Sets", List(&Is("ExplainedSet")), "The result sets, in order."),
+            always("SortOrder", Text, "How the candidates are sorted."),
+            always("Time", U64, "The node's clock, seconds since 1970."),
+        ],
+    },
+    Schema {
+        name: "ExplainedSet",
+        about: "One result set.",
+        members: &[
+            always("Candidates", List(&Is("ExplainedCandidate")), "All candidates, the winner first."),
+            always("Because", Text, "One sentence on why the winner wins."),
+            maybe("Warnings", List(&Text), "Why the answer is weak, a sentence each."),
+        ],
+    },
+    Schema {
+        name: "ExplainedCandidate",
+        about: "What one owner has in a result set.",
+        members: &[
+            always("Result", Is("QueryResult"), "As /query answers it."),
+            always("Age", U64, "The newest revision's age in seconds."),
+            always("Revisions", U64, "This owner's revisions in the set."),
+            always("Reputation", U64, "63 good, 48 links to a newer record, 0 another owner was first here."),
+            always("WeightShare", Number, "Its part of the set's weight, 0 to 1."),
+            always(
+                "RecordsOnTop",
+                Number,
+                "Work on top, as multiples of what the newest revision itself scores.",
+            ),
+            always("Difficulty", U64, "Of the newest revision's work; 0 without."),
+            always("Certified", Text, "The owner's certificate at the record's time: yes, no or revoked."),
+            maybe("DeniedBy", List(&Owner), "The oracles asked that say it collides with another owner's."),
+            maybe(
+                "GoesOnFor",
+                List(&Owner),
+                "Owners who named this one as their successor, and count with it.",
+            ),
         ],
     },
     Schema {

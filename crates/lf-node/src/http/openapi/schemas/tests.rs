@@ -114,6 +114,31 @@ fn records_and_results_are_described() {
 }
 
 #[test]
+fn explanations_are_described() {
+    let candidate = |full: bool| api::ExplainedCandidate {
+        result: result(full),
+        age: 1,
+        revisions: 1,
+        reputation: 63,
+        weight_share: 0.5,
+        records_on_top: 1.5,
+        difficulty: 1,
+        certified: "no".to_owned(),
+        denied_by: if full { vec![owner()] } else { vec![] },
+        goes_on_for: if full { vec![owner()] } else { vec![] },
+    };
+    check("ExplainedCandidate", &candidate(true), Some(&candidate(false)));
+    let set = |full: bool| api::ExplainedSet {
+        candidates: vec![candidate(full)],
+        because: "it is the only one".to_owned(),
+        warnings: if full { vec!["it is young".to_owned()] } else { vec![] },
+    };
+    check("ExplainedSet", &set(true), Some(&set(false)));
+    let all = api::Explanation { sets: vec![set(true)], sort_order: "trust".to_owned(), time: 1 };
+    check("Explanation", &all, Some(&all));
+}
+
+#[test]
 fn requests_are_described() {
     let range = api::QueryRange { name: blob(), range: vec![1, 2], key_range: vec![blob()] };
     check("QueryRange", &range, None);
@@ -126,6 +151,7 @@ fn requests_are_described() {
         limit: 1,
         open: true,
         oracles: vec![owner()],
+        follow_rotations: true,
     };
     check("Query", &query, Some(&api::Query::default()));
     let selector = api::MakeSelector { name: blob(), ordinal: 1 };
