@@ -65,7 +65,10 @@ impl Node {
         let parameters = self.inner.reader.parameters();
         Tally::add(&self.inner.tally.queries);
         let situation = explain::Situation { now: now(), synchronized };
-        Ok(explain::explain(&plan, &self.inner.reader.view(), &self.rules(&parameters), situation)?)
+        let view = self.inner.reader.view();
+        let certificates = OwnerCache::new(&view);
+        let rules = Rules { certificates: &certificates, ..self.rules(&parameters) };
+        Ok(explain::explain(&plan, &view, &rules, situation)?)
     }
 
     /// A stored record, linked or pending, of any reputation.
