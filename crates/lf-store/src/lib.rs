@@ -7,6 +7,7 @@
 mod apply;
 mod checkpoint;
 pub mod engine;
+mod event;
 mod filter;
 pub mod log;
 mod rows;
@@ -24,7 +25,7 @@ pub use apply::{IndexError, Stored};
 pub use rows::{OwnerTotals, Row, RowError, SelectorRow};
 pub use store::{
     Applied, FREE_BYTES_MIN, IndexPlace, OpenReport, PENDING_BYTES_MAX, PENDING_RECORDS_MAX, Put, PutOutcome,
-    Store, StoreError, StoreOptions,
+    SettledName, Store, StoreError, StoreOptions,
 };
 pub use view::{
     REPUTATION_COLLISION, REPUTATION_GOOD, REPUTATION_TEMPORAL_VIOLATION, StoreReader, Totals, View,

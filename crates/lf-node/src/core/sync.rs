@@ -215,6 +215,9 @@ pub enum Action {
         /// What it is.
         verdict: Verdict,
     },
+    /// Settle contested names: nothing is known to be missing, so those that nobody holds can be given to whose records
+    /// weigh most (NODE.md §3). Some of them at least; it is said again while there are any.
+    SettleNames,
     /// Close all connections to a peer and let it not come back before some time.
     Ban {
         /// The peer.
@@ -286,6 +289,9 @@ const BAN_SECS: u64 = 3_600;
 /// How long a comparison that found nothing missing counts.
 const SYNCED_MS: u64 = 120_000;
 
+/// How often contested names are settled, at most.
+const SETTLE_EVERY_MS: u64 = 1_000;
+
 /// Replication of one node.
 pub struct Sync {
     rng: SeededRng,
@@ -300,6 +306,7 @@ pub struct Sync {
     intake: Intake,
     wanting: Wanting,
     announcements: Announcements,
+    settle_next_ms: u64,
     gossip_new: u64,
     received_bytes: u64,
     sent_bytes: u64,
@@ -326,6 +333,7 @@ impl Sync {
             intake: Intake::default(),
             wanting: Wanting::default(),
             announcements: Announcements::default(),
+            settle_next_ms: 0,
             gossip_new: 0,
             received_bytes: 0,
             sent_bytes: 0,
@@ -447,6 +455,18 @@ impl Sync {
         self.publish_pulses();
         self.hint();
         self.ban();
+        self.settle_names(view)
+    }
+
+    /// While records are still missing, whose records weigh most says nothing. A name that is held is not concerned.
+    fn settle_names(&mut self, view: &View) -> Result<(), IndexError> {
+        if self.now.ticks_ms < self.settle_next_ms || !self.status().synchronized {
+            return Ok(());
+        }
+        self.settle_next_ms = self.now.ticks_ms.saturating_add(SETTLE_EVERY_MS);
+        if view.totals()?.contested > 0 {
+            self.actions.push_back(Action::SettleNames);
+        }
         Ok(())
     }
 
