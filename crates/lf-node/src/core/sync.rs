@@ -71,7 +71,7 @@ pub enum Event {
     Connected {
         /// The peer.
         peer: PeerId,
-        /// Whether we dialled it.
+        /// Whether we dialled it. A first sync is rather begun with such a peer: others may have come in order to be asked.
         outbound: bool,
     },
     /// A peer has no connection any more. Its questions are void, and ours to it have failed.
@@ -400,8 +400,8 @@ impl Sync {
 
     fn on_event(&mut self, event: Event, view: &View) -> Result<(), IndexError> {
         match event {
-            Event::Connected { peer, .. } => {
-                self.peers.entry(peer).or_insert_with(|| Peer::new(self.now.ticks_ms));
+            Event::Connected { peer, outbound } => {
+                self.peers.entry(peer).or_insert_with(|| Peer::new(outbound, self.now.ticks_ms));
                 Ok(())
             }
             Event::Disconnected { peer } => {

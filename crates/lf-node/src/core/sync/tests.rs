@@ -373,6 +373,33 @@ fn a_first_sync_comes_from_several_peers_and_comes_once() {
 }
 
 #[test]
+fn a_first_sync_is_begun_with_a_peer_of_our_choice() {
+    let mut net = Net::new(4);
+    let (trunk, _) = history(30_000, 0);
+    (0..3).for_each(|node| drop(net.nodes[node].put(&trunk)));
+    // Two come to it, and then it connects to one itself.
+    net.connect(0, 3);
+    net.connect(1, 3);
+    net.connect(3, 2);
+    let node = &mut net.nodes[3];
+    // All are there before it looks at any.
+    for _ in 0..6 {
+        if let Some((at, event)) = net.events.pop_front() {
+            match at {
+                3 => drop(node.sync.on_event(event, &node.store.reader().view())),
+                _ => net.events.push_back((at, event)),
+            }
+        }
+    }
+    net.run(10_000);
+    assert_eq!(net.nodes[3].linked(), net.nodes[0].linked());
+    assert_eq!(net.nodes[3].asked[0], net.nodes[2].id);
+    for node in &net.nodes[..3] {
+        assert!(net.nodes[3].asked.contains(&node.id), "the others help");
+    }
+}
+
+#[test]
 fn new_records_are_announced_by_one_and_forwarded_by_the_others() {
     let mut net = Net::new(3);
     (0..3).for_each(|node| net.connect(node, (node + 1) % 3));
