@@ -7,6 +7,7 @@ mod home;
 mod logging;
 mod notify;
 mod offline;
+mod oracle;
 mod secrets;
 
 use std::io;
@@ -23,6 +24,7 @@ use tracing::{info, warn};
 use self::bootstrap::Bootstrap;
 use self::home::Home;
 pub use self::offline::{Offline, OfflineNode};
+use self::oracle::{Oracle, OracleParts};
 use crate::core::sync::SyncStatus;
 use crate::http::tls::{HttpsConfig, Tls, TlsError};
 use crate::http::{HttpConfig, HttpServer, Limits};
@@ -45,6 +47,8 @@ pub struct RunConfig {
     pub local_test: bool,
     /// Records need no work, but there are peers. For tests and networks of one machine; refused on the built-in network.
     pub testnet: bool,
+    /// Publish commentary on what this node sees first-hand, with the processor's spare time.
+    pub oracle: bool,
     /// Where to serve HTTP; port 0 takes a free one. None serves nothing.
     pub http: Option<SocketAddr>,
     /// Where to serve HTTPS besides, if anywhere, and with which certificate.
@@ -68,6 +72,7 @@ impl RunConfig {
             home: home.into(),
             local_test: false,
             testnet: false,
+            oracle: false,
             http: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, HTTP_PORT))),
             https: None,
             limits: Limits::default(),
@@ -211,6 +216,7 @@ pub struct Running {
     p2p: Option<P2p>,
     server: Option<HttpServer>,
     bootstrap: Option<Bootstrap>,
+    oracle: Option<Oracle>,
     runtime: Option<Runtime>,
     home: Home,
 }
@@ -271,6 +277,7 @@ impl Running {
             p2p: None,
             server: None,
             bootstrap: None,
+            oracle: None,
             runtime: Some(runtime),
             home,
         };
@@ -290,7 +297,8 @@ impl Running {
             node: running.node.clone(),
             p2p: running.peers(),
             token,
-            identity: identity.public,
+            identity: identity.owner.public().as_bytes().into(),
+            oracle: config.oracle.then(|| oracle::status(identity.owner.public())),
             limits: config.limits.clone(),
             linked,
         };
@@ -306,6 +314,15 @@ impl Running {
             info!(%address, "serving HTTPS");
         }
         running.bootstrap = Bootstrap::start(&running.node, running.home.path())?;
+        if config.oracle {
+            let parts = OracleParts {
+                node: running.node.clone(),
+                owner: identity.owner,
+                p2p: running.peers(),
+                importing: running.bootstrap.as_ref().map(Bootstrap::reading),
+            };
+            running.oracle = Some(Oracle::start(parts)?);
+        }
         info!(network, local_test = config.local_test, home = %running.home.path().display(), "node started");
         Ok(running)
     }
@@ -378,6 +395,9 @@ impl Running {
         let Some(runtime) = self.runtime.take() else { return Ok(()) };
         if let Some(server) = self.server.take() {
             runtime.block_on(server.stop());
+        }
+        if let Some(oracle) = self.oracle.take() {
+            oracle.stop();
         }
         if let Some(bootstrap) = self.bootstrap.take() {
             bootstrap.stop();

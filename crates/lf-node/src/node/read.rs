@@ -111,6 +111,7 @@ impl Node {
             genesis_records: self.inner.genesis.to_bytes().into(),
             genesis_parameters: self.inner.reader.parameters(),
             oracle: None,
+            oracle_threads: 0,
             p2p_port: 0,
             local_test_mode: self.inner.rules.local_test,
             identity: Blob::default(),

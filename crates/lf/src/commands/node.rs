@@ -74,8 +74,11 @@ struct Start {
     /// Connect to this node first: HOST:PORT or a multiaddr; can be given more than once
     #[arg(long, value_name = "ADDRESS")]
     seed: Vec<Target>,
-    /// Publish comments on what this node sees (not yet)
-    #[arg(long, hide = true)]
+    /// Be an oracle: publish commentary on records that take names others have, as this node saw it happen
+    ///
+    /// Who trusts the node's key (lf oracle add) sees such records last, whatever other nodes think. Works with one
+    /// thread less than the machine has, of the lowest priority, on about one record in five minutes.
+    #[arg(long)]
     oracle: bool,
     #[command(flatten)]
     https: Https,
@@ -256,12 +259,10 @@ pub(crate) fn run(context: &Context, args: Node) -> Result<()> {
 }
 
 fn start(context: &Context, args: &Start) -> Result<()> {
-    if args.oracle {
-        return Err(Failure::new("--oracle is not there yet"));
-    }
     let config = RunConfig {
         local_test: args.localtest,
         testnet: args.testnet,
+        oracle: args.oracle,
         http: args.http.0,
         p2p: args.p2p.config(&args.seed),
         https: args.https.config()?,
