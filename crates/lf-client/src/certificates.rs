@@ -2,11 +2,9 @@
 
 use lf_proto::api::{CertificateInfo, CertificateList};
 use lf_proto::cert::{Authority, Certificate, Crl, MASKING_KEY, Serial};
-use lf_proto::record::{Record, RecordBuilder, RecordType};
-use lf_proto::work;
+use lf_proto::record::{Record, RecordType};
 
 use crate::client::wrong;
-use crate::write::check_value;
 use crate::{Client, ClientError, Workers, WriteStep};
 
 /// Certificates asked for at once.
@@ -15,13 +13,14 @@ const PAGE: usize = 100;
 const ISSUED_MAX: usize = 100_000;
 
 impl Client {
-    /// A page of the certificates that an authority has issued, as far as the node knows; `after` is 0 at first, then
-    /// the last page's `next`.
+    /// A page of the certificates that an authority has issued, as far as the node knows; `after` is the last
+    /// page's `next`.
     ///
     /// # Errors
     /// No answer, or certificates that are not what is said of them.
-    pub fn certificates(&self, issuer: &Serial, after: u64) -> Result<CertificateList, ClientError> {
-        let path = format!("/v1/certificates?issuer={issuer}&after={after}&count={PAGE}");
+    pub fn certificates(&self, issuer: &Serial, after: Option<u64>) -> Result<CertificateList, ClientError> {
+        let after = after.map(|after| format!("&after={after}")).unwrap_or_default();
+        let path = format!("/v1/certificates?issuer={issuer}&count={PAGE}{after}");
         let (url, list): (_, CertificateList) = self.get_json_with_url(&path)?;
         for info in &list.certificates {
             if !says_what_it_holds(info, issuer) {
@@ -37,12 +36,12 @@ impl Client {
     /// # Errors
     /// As [`certificates`](Self::certificates).
     pub fn issued_by(&self, issuer: &Serial) -> Result<Vec<CertificateInfo>, ClientError> {
-        let (mut all, mut after) = (Vec::new(), 0);
+        let (mut all, mut after) = (Vec::new(), None);
         loop {
             let page = self.certificates(issuer, after)?;
             all.extend(page.certificates);
-            match page.next.filter(|next| *next > after && all.len() < ISSUED_MAX) {
-                Some(next) => after = next,
+            match page.next.filter(|next| Some(*next) > after && all.len() < ISSUED_MAX) {
+                Some(next) => after = Some(next),
                 None => return Ok(all),
             }
         }
@@ -60,7 +59,7 @@ impl Client {
         workers: Workers,
         step: &mut dyn FnMut(WriteStep) -> bool,
     ) -> Result<Record, ClientError> {
-        self.publish(authority, RecordType::Certificate, certificate.der(), workers, step)
+        self.publish(authority.key(), RecordType::Certificate, certificate.der(), MASKING_KEY, workers, step)
     }
 
     /// Publishes a CRL of an authority, likewise. Nodes take the union of all CRLs.
@@ -74,49 +73,7 @@ impl Client {
         workers: Workers,
         step: &mut dyn FnMut(WriteStep) -> bool,
     ) -> Result<Record, ClientError> {
-        self.publish(authority, RecordType::Crl, crl.der(), workers, step)
-    }
-
-    /// No work is needed where the node counts the authority's key as certified; if it does not, work does as well,
-    /// unless the network is one of certificates alone.
-    fn publish(
-        &self,
-        authority: &Authority,
-        record_type: RecordType,
-        value: &[u8],
-        workers: Workers,
-        step: &mut dyn FnMut(WriteStep) -> bool,
-    ) -> Result<Record, ClientError> {
-        let status = self.status()?;
-        let parameters = &status.genesis_parameters;
-        check_value(value, parameters.record_max_value_size, authority.owner())?;
-        let owner = self.owner_status(authority.owner())?;
-        let builder = RecordBuilder {
-            record_type,
-            value,
-            masking_key: Some(MASKING_KEY),
-            selectors: &[],
-            links: &owner.new_record_links,
-            timestamp: owner.server_time,
-            with_pulse_token: false,
-        };
-        let unworked = builder.build(authority.key())?;
-        let works = !status.local_test_mode && !owner.has_current_certificate && !parameters.auth_required;
-        let work = if works {
-            let billable_bytes = unworked.billable_bytes();
-            let factor = u32::try_from(parameters.work_factor()).unwrap_or(u32::MAX);
-            let difficulty = work::required_difficulty(billable_bytes, factor);
-            let mut progress = |progress| step(WriteStep::Working { billable_bytes, progress });
-            Some(workers.search(unworked.work_hash(), difficulty, &mut progress)?)
-        } else {
-            None
-        };
-        if !step(WriteStep::Posting) {
-            return Err(ClientError::Cancelled);
-        }
-        let record = unworked.sign(authority.key(), work);
-        self.post(&record)?;
-        Ok(record)
+        self.publish(authority.key(), RecordType::Crl, crl.der(), MASKING_KEY, workers, step)
     }
 }
 

@@ -69,7 +69,7 @@ pub enum ClientError {
         bytes_max: u64,
     },
     /// The network wants a certificate that the owner does not have.
-    #[error("this network requires a certificate, and {0} has none")]
+    #[error("this network requires a certificate, and {0} has none that is valid")]
     CertificateRequired(OwnerPublic),
     /// Work is needed and was not wanted.
     #[error("{0} has no certificate, so the record needs proof of work")]

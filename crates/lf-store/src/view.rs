@@ -283,6 +283,17 @@ impl View {
         Ok(if row.temporal_violation { REPUTATION_TEMPORAL_VIOLATION } else { REPUTATION_GOOD })
     }
 
+    /// The owner who came first under an id, if one did.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn holder(&self, id: &[u8; 32]) -> Result<Option<OwnerPublic>, IndexError> {
+        Ok(match self.decoded(&key::claim(id), Claim::decode)? {
+            Some(Claim::Held { owner, .. }) => Some(owner),
+            _ => None,
+        })
+    }
+
     /// Indexes of linked records whose selector at `position` has a key from `first` to `last`, both included; by key,
     /// then by index.
     pub fn by_selector<'a>(

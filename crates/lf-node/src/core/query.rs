@@ -323,7 +323,8 @@ pub fn describe(
     rules: &Rules<'_>,
 ) -> Result<Option<QueryResult>, QueryError> {
     let weight = view.weight(index);
-    let candidate = sets::judge(Revisions::one(row, weight), plan, view, rules)?;
+    let mut lineages = Lineages::new(plan, view, rules);
+    let candidate = sets::judge(Revisions::one(row, weight), plan, view, rules, &mut lineages)?;
     Ok(result(&candidate, plan.masking_key(), view))
 }
 

@@ -17,7 +17,8 @@ pub(super) struct Lineages<'a> {
     /// Whether the client follows every statement; else only those among owners certified by one authority.
     all: bool,
     none: bool,
-    known: HashMap<OwnerPublic, (OwnerPublic, usize)>,
+    /// The owners who come after each, in order.
+    known: HashMap<OwnerPublic, Vec<OwnerPublic>>,
 }
 
 impl<'a> Lineages<'a> {
@@ -29,33 +30,44 @@ impl<'a> Lineages<'a> {
 
     /// The last owner of the line, and how many steps away it is: itself and 0 for most.
     pub(super) fn last(&mut self, owner: &OwnerPublic) -> Result<(OwnerPublic, usize), IndexError> {
+        let after = self.after(owner)?;
+        Ok((*after.last().unwrap_or(owner), after.len()))
+    }
+
+    /// Whether `later` goes on for `owner`.
+    pub(super) fn leads_to(&mut self, owner: &OwnerPublic, later: &OwnerPublic) -> Result<bool, IndexError> {
+        Ok(self.after(owner)?.contains(later))
+    }
+
+    fn after(&mut self, owner: &OwnerPublic) -> Result<&[OwnerPublic], IndexError> {
+        if !self.known.contains_key(owner) {
+            let line = self.walk(owner)?;
+            self.known.insert(*owner, line);
+        }
+        Ok(self.known.get(owner).map_or(&[], Vec::as_slice))
+    }
+
+    fn walk(&self, owner: &OwnerPublic) -> Result<Vec<OwnerPublic>, IndexError> {
+        let mut after: Vec<OwnerPublic> = Vec::new();
         if self.none {
-            return Ok((*owner, 0));
+            return Ok(after);
         }
-        if let Some(known) = self.known.get(owner) {
-            return Ok(*known);
-        }
-        let mut line = vec![*owner];
-        while line.len() <= STEPS_MAX
-            && let Some(next) = self.next(&line[line.len() - 1])?
+        while after.len() < STEPS_MAX
+            && let Some(next) = self.next(after.last().unwrap_or(owner))?
         {
-            if line.contains(&next) {
+            if next == *owner || after.contains(&next) {
                 // A circle has no last one: nobody in it is followed.
-                line.truncate(1);
-                break;
+                return Ok(Vec::new());
             }
-            line.push(next);
+            after.push(next);
         }
-        let last = (line[line.len() - 1], line.len() - 1);
-        self.known.insert(*owner, last);
-        Ok(last)
+        Ok(after)
     }
 
     fn next(&self, owner: &OwnerPublic) -> Result<Option<OwnerPublic>, IndexError> {
         let Some(successor) = self.view.successor(owner)? else { return Ok(None) };
-        let certificates = self.rules.certificates;
         let follows =
-            self.all || certificates.follows(owner, &successor.owner, successor.timestamp, successor.index);
+            self.all || self.rules.certificates.follows(owner, &successor.owner, successor.timestamp);
         Ok(follows.then_some(successor.owner))
     }
 }

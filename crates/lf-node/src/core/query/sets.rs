@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use lf_proto::ordinal::Ordinal;
 use lf_proto::owner::OwnerPublic;
 use lf_proto::selector::SelectorKey;
-use lf_store::{IndexError, REPUTATION_GOOD, Row, View};
+use lf_store::{IndexError, REPUTATION_COLLISION, REPUTATION_GOOD, REPUTATION_TEMPORAL_VIOLATION, Row, View};
 
 use super::{Certified, Lineages, Plan, QueryError, Rules, SortOrder, visible};
 
@@ -60,7 +60,7 @@ impl Revisions {
 #[derive(Debug)]
 pub(in crate::core) struct Candidate {
     pub(in crate::core) revisions: Revisions,
-    /// The newest one's; that of the first owner, if it goes on for others.
+    /// The newest one's: what this node makes of it.
     pub(in crate::core) reputation: u8,
     pub(in crate::core) local_trust: f64,
     pub(in crate::core) oracle_trust: f64,
@@ -90,7 +90,7 @@ pub(in crate::core) fn judged(
         for revisions in followed(owners, &mut lineages)? {
             let time = revisions.newest.timestamp;
             if time >= plan.times.0 && time <= plan.times.1 {
-                candidates.push(judge(revisions, plan, view, rules)?);
+                candidates.push(judge(revisions, plan, view, rules, &mut lineages)?);
             }
         }
         candidates.sort_by(|a, b| compare(a, b, plan.order));
@@ -160,9 +160,10 @@ pub(super) fn judge(
     plan: &Plan,
     view: &View,
     rules: &Rules<'_>,
+    lineages: &mut Lineages<'_>,
 ) -> Result<Candidate, QueryError> {
     let row = &revisions.newest;
-    let reputation = reputation(&revisions, view)?;
+    let reputation = reputation(row, view, lineages)?;
     let local_trust = if reputation >= REPUTATION_GOOD { 1.0 } else { 0.0 };
     let denied_by = denied_by(&revisions, plan, view)?;
     let (oracle_trust, mut trust) = if plan.oracles.is_empty() {
@@ -179,17 +180,19 @@ pub(super) fn judge(
     Ok(Candidate { revisions, reputation, local_trust, oracle_trust, trust, certified, denied_by })
 }
 
-/// Revisions share their owner's hold on the id, and that of owners before; only the newest one's own violation counts
-/// against it.
-fn reputation(revisions: &Revisions, view: &View) -> Result<u8, IndexError> {
-    let mut reputation = view.reputation(&revisions.newest)?;
-    for row in &revisions.before {
-        if reputation == 0 && view.reputation(row)? > 0 {
-            let free = Row { temporal_violation: revisions.newest.temporal_violation, ..row.clone() };
-            reputation = view.reputation(&free)?;
-        }
+/// Revisions share their owner's hold on the id; only the newest one's own violation counts against it. Who goes on for
+/// the owner who holds the id holds it, too, also where nothing of that owner is to be seen any more.
+fn reputation(row: &Row, view: &View, lineages: &mut Lineages<'_>) -> Result<u8, IndexError> {
+    let reputation = view.reputation(row)?;
+    if reputation != REPUTATION_COLLISION {
+        return Ok(reputation);
     }
-    Ok(reputation)
+    let Some(holder) = view.holder(&row.id)? else { return Ok(reputation) };
+    Ok(match lineages.leads_to(&holder, &row.owner)? {
+        true if row.temporal_violation => REPUTATION_TEMPORAL_VIOLATION,
+        true => REPUTATION_GOOD,
+        false => reputation,
+    })
 }
 
 /// The oracles asked that deny it. Of owners who go on for each other only what is said of all counts: that the new one's

@@ -7,7 +7,7 @@ use lf_client::{Client, Workers};
 use lf_proto::api::{CertificateInfo, OwnerStatus};
 use lf_proto::cert::{Certificate, Request};
 use lf_proto::owner::OwnerPublic;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
 use crate::authorities::{self, Days, Roots, SubjectArgs};
 use crate::cli::Urls;
@@ -99,32 +99,52 @@ pub(super) fn show_request(args: &Showcsr) -> Result<()> {
     Ok(())
 }
 
-/// A subject as the reference always showed it.
-fn names_as_json(request: &Request) -> Value {
-    const LISTS: [(&str, u32); 7] = [
-        ("Country", 6),
-        ("Organization", 10),
-        ("OrganizationalUnit", 11),
-        ("Locality", 7),
-        ("Province", 8),
-        ("StreetAddress", 9),
-        ("PostalCode", 17),
-    ];
-    let of = |number: u32| -> Vec<&str> {
+/// A subject as the reference always showed it, its parts in that order.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Names<'a> {
+    country: Option<Vec<&'a str>>,
+    organization: Option<Vec<&'a str>>,
+    organizational_unit: Option<Vec<&'a str>>,
+    locality: Option<Vec<&'a str>>,
+    province: Option<Vec<&'a str>>,
+    street_address: Option<Vec<&'a str>>,
+    postal_code: Option<Vec<&'a str>>,
+    serial_number: &'a str,
+    common_name: &'a str,
+    names: Vec<NameJson<'a>>,
+    extra_names: Option<()>,
+}
+
+/// One attribute.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct NameJson<'a> {
+    #[serde(rename = "Type")]
+    oid: &'a [u32],
+    value: &'a str,
+}
+
+fn names_as_json(request: &Request) -> Names<'_> {
+    // All attributes here are of the arc 2.5.4.
+    let all = |number: u32| -> Vec<&str> {
         let wanted = [2, 5, 4, number];
         request.attributes().iter().filter(|a| a.oid == wanted).map(|a| a.text.as_str()).collect()
     };
-    let mut out = Map::new();
-    for (name, number) in LISTS {
-        let texts = of(number);
-        out.insert(name.to_owned(), if texts.is_empty() { Value::Null } else { json!(texts) });
+    let list = |number| Some(all(number)).filter(|texts| !texts.is_empty());
+    Names {
+        country: list(6),
+        organization: list(10),
+        organizational_unit: list(11),
+        locality: list(7),
+        province: list(8),
+        street_address: list(9),
+        postal_code: list(17),
+        serial_number: request.serial_number().unwrap_or_default(),
+        common_name: all(3).last().copied().unwrap_or_default(),
+        names: request.attributes().iter().map(|a| NameJson { oid: &a.oid, value: &a.text }).collect(),
+        extra_names: None,
     }
-    out.insert("SerialNumber".to_owned(), json!(request.serial_number().unwrap_or_default()));
-    out.insert("CommonName".to_owned(), json!(of(3).last().copied().unwrap_or_default()));
-    let names = request.attributes().iter().map(|a| json!({ "Type": a.oid, "Value": a.text }));
-    out.insert("Names".to_owned(), names.collect());
-    out.insert("ExtraNames".to_owned(), Value::Null);
-    Value::Object(out)
 }
 
 pub(super) fn authorize(context: &Context, args: &Authorize) -> Result<()> {
