@@ -23,13 +23,16 @@ use tracing::{info, warn};
 use self::bootstrap::Bootstrap;
 use self::home::Home;
 pub use self::offline::{Offline, OfflineNode};
+use crate::core::sync::SyncStatus;
 use crate::http::tls::{HttpsConfig, Tls, TlsError};
 use crate::http::{HttpConfig, HttpServer, Limits};
-use crate::p2p::{Inbox, P2p, P2pConfig, P2pError, P2pHandle, P2pParts};
+use crate::p2p::{Inbox, P2p, P2pConfig, P2pError, P2pHandle, P2pParts, TargetError};
 use crate::{Node, NodeConfig, NodeError};
 
 /// The most threads that work for requests at once; more wait.
 const BLOCKING_THREADS_MAX: usize = 64;
+/// Between two looks of who watches replication.
+const WATCH_EVERY: Duration = Duration::from_millis(250);
 /// How long threads may take to notice that the node stops.
 const THREADS_TIME_MAX: Duration = Duration::from_secs(2);
 
@@ -131,6 +134,16 @@ pub enum RunError {
         name: String,
         /// Its network's id, hexadecimal.
         id: String,
+    },
+    /// `seeds` does not name places to connect to.
+    #[error("cannot use {path}, line {line}: {source}; give an address a line, and comments behind #")]
+    Seeds {
+        /// The file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        source: TargetError,
     },
     /// A secret's file does not hold one.
     #[error("cannot use {path}: {problem}; remove it and the node makes a new one")]
@@ -269,7 +282,9 @@ impl Running {
                 home: running.home.path().to_owned(),
                 inbox,
             };
-            running.p2p = Some(P2p::start(parts, p2p_config)?);
+            let mut p2p_config = p2p_config.clone();
+            p2p_config.seeds.extend(running.home.seeds()?);
+            running.p2p = Some(P2p::start(parts, &p2p_config)?);
         }
         let http = HttpConfig {
             node: running.node.clone(),
@@ -386,11 +401,12 @@ impl Drop for Running {
 }
 
 /// Runs a node until SIGTERM or SIGINT; a second one ends the process at once. With HTTPS, SIGHUP is
-/// [`Running::reload`]. Prints a line when it is ready.
+/// [`Running::reload`]. Prints a line when it is ready. Some times a second `watch` is told how replication stands, if
+/// there are peers; it must be quick.
 ///
 /// # Errors
 /// Why it does not run, or did not stop cleanly.
-pub fn run(config: &RunConfig) -> Result<(), RunError> {
+pub fn run(config: &RunConfig, mut watch: impl FnMut(&SyncStatus)) -> Result<(), RunError> {
     let home = Home::open(&config.directory())?;
     logging::install(config, home.path())?;
     let running =
@@ -425,7 +441,18 @@ pub fn run(config: &RunConfig) -> Result<(), RunError> {
     }
     println!("lf node is ready: {place}{peers} (home {}{mode})", running.directory().display());
     notify::tell("READY=1");
-    let name = runtime.block_on(signals.next());
+    let handle = running.peers();
+    let name = runtime.block_on(async {
+        let mut tick = tokio::time::interval(WATCH_EVERY);
+        loop {
+            tokio::select! {
+                name = signals.next() => break name,
+                _ = tick.tick(), if handle.is_some() => {
+                    handle.iter().for_each(|peers| watch(&peers.sync()));
+                }
+            }
+        }
+    });
     info!(signal = name, "stopping");
     notify::tell("STOPPING=1");
     let handle = runtime.handle().clone();

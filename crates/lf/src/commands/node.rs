@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
+use indicatif::ProgressBar;
+use lf_node::core::sync::SyncStatus;
 use lf_node::http::tls::{AcmeConfig, AcmeUrl, CertificateSource, Contact, HostNames, HttpsConfig};
 use lf_node::p2p::{P2P_PORT, Target};
 use lf_node::{P2pConfig, RunConfig};
@@ -16,6 +18,7 @@ use super::bootstrap::{self, Bootstrap};
 use crate::cli::Urls;
 use crate::context::Context;
 use crate::failure::{Failure, Result};
+use crate::ui;
 
 /// Run a node, or prepare one
 #[derive(Debug, Args)]
@@ -274,7 +277,46 @@ fn start(context: &Context, args: &Start) -> Result<()> {
     if args.while_stdin {
         std::thread::spawn(stop_with_stdin);
     }
-    lf_node::run(&config).map_err(run_failure)
+    let mut progress = SyncProgress::default();
+    let shown = !args.logstderr;
+    lf_node::run(&config, |status| {
+        if shown {
+            progress.show(status)
+        }
+    })
+    .map_err(run_failure)
+}
+
+/// Shows how a first sync, or one after a long time, goes: on stderr, and only if that is a terminal. The log has it too.
+#[derive(Default)]
+struct SyncProgress {
+    bar: Option<ProgressBar>,
+}
+
+impl SyncProgress {
+    /// With fewer records missing there is nothing to wait for.
+    const MISSING_MIN: u64 = 1_000;
+
+    fn show(&mut self, status: &SyncStatus) {
+        if self.bar.is_none() && status.missing < Self::MISSING_MIN {
+            return;
+        }
+        if status.synchronized {
+            if let Some(bar) = self.bar.take() {
+                bar.finish_and_clear();
+                if !bar.is_hidden() {
+                    ui::note("synchronized");
+                }
+            }
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| ui::count_bar("synchronizing", Some(0)));
+        // Between two comparisons nothing is known to be missing; what was fetched is being checked then.
+        if status.missing > 0 {
+            bar.set_length(status.fetched.saturating_add(status.missing));
+            bar.set_position(status.fetched);
+        }
+    }
 }
 
 /// Waits for the end of stdin, then stops this process as SIGTERM does.
