@@ -326,9 +326,49 @@ fn an_oracle_tells_what_the_clients_own_node_did_not_see() {
     assert!(mine.run("get bank").good().starts_with("the bank"));
     assert!(mine.run("get --oracle delphi bank").good().starts_with("the bank"));
     // Another one, who knows nothing, in its place.
-    let stranger = status(&nodes[1])["Identity"].as_str().unwrap().to_owned();
-    let stranger = format!("@{}", stranger.trim_start_matches("\\b"));
-    assert!(mine.lf(["get", "--oracle", &stranger, "bank"]).good().starts_with("send me money"));
+    let stranger = "@4l737WzvOJqEsX5Z4urXgHrEFmhbfKog";
+    assert!(mine.lf(["get", "--oracle", stranger, "bank"]).good().starts_with("send me money"));
+}
+
+#[test]
+fn a_certified_owner_wins_over_one_who_is_not() {
+    let authority = Home::new();
+    authority.run("makegenesis --name private --links 2 --work-factor 1 --ca Root").good();
+    let genesis = fs::read(authority.path().join("genesis.lf")).unwrap();
+    let mut files = fs::read_dir(authority.path()).unwrap().map(|file| file.unwrap().path());
+    let root = files.find(|path| path.to_string_lossy().contains("genesis-auth-")).unwrap();
+    let oracle = start(home_of(&genesis), &["--testnet", "--oracle"], &[]);
+    let other = start(home_of(&genesis), &["--testnet"], &[&oracle]);
+    let nodes = [oracle, other];
+    wait_connected(&nodes);
+    wait_log(&nodes[0], "bears witness from now on");
+    let bank = &nodes[1].home;
+    bank.run("owner new bank").good();
+    bank.run("owner default bank").good();
+    bank.run("owner makecsr bank --common-name Bank --output bank.csr").good();
+    let request = bank.path().join("bank.csr");
+    let days = ["365", "--url", &nodes[1].url];
+    let args =
+        [&["owner", "authorize", root.to_str().unwrap(), request.to_str().unwrap()], &days[..]].concat();
+    authority.lf(args).good();
+    bank.run("set bank the-bank").good();
+    wait_read(&nodes[0], "bank", "the-bank");
+    // Elsewhere an impostor was first, and has put more work into it.
+    let mine = start(home_of(&genesis), &["--testnet"], &[]);
+    let impostor = Home::new();
+    for n in 0..10 {
+        set_as(&impostor, &mine, "bank", &format!("send me {n} coins"));
+    }
+    mine.lf(["node", "connect", &place(&nodes[0])]).good();
+    wait_until("the oracle's comment is here", TIME_MAX, || !commentary(&mine).is_empty());
+    wait_until("the bank is here", TIME_MAX, || {
+        mine.run("--json get bank").good().matches("\"Hash\"").count() == 2
+    });
+    let speaker = status(&nodes[0])["Oracle"].as_str().unwrap().to_owned();
+    // His own node and the oracle disagree; the weight is his, the certificate is not.
+    let ask = |order: &str| mine.lf(["get", "--oracle", &speaker, "--order", order, "bank"]).good();
+    assert!(ask("weight").starts_with("send me"), "{}", mine.run("get --explain bank").stdout);
+    assert!(ask("trust").starts_with("the-bank"), "{}", mine.run("get --explain bank").stdout);
 }
 
 #[test]
