@@ -15,6 +15,7 @@ mod driver;
 mod gate;
 mod inbox;
 mod network;
+mod punch;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -59,6 +60,13 @@ pub struct P2pConfig {
     pub listen: Vec<SocketAddr>,
     /// Where to connect to first.
     pub seeds: Vec<Target>,
+    /// Find peers in the local network, by mDNS.
+    pub local_discovery: bool,
+    /// The node is behind a router that lets nobody in: ask it to (UPnP), else be reached through peers that relay, and
+    /// from there directly.
+    pub behind_nat: bool,
+    /// Let nodes behind NAT be reached through this one, within bounds.
+    pub relay: bool,
 }
 
 impl P2pConfig {
@@ -68,7 +76,7 @@ impl P2pConfig {
             SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
             SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
         ];
-        P2pConfig { listen, seeds: Vec::new() }
+        P2pConfig { listen, ..P2pConfig::default() }
     }
 }
 
@@ -136,8 +144,8 @@ impl P2p {
         }
         let traffic = Traffic::default();
         let entered = runtime.enter();
-        let mut swarm =
-            behaviour::swarm(&key, network_id, bans, traffic.clone()).map_err(system("prepare for peers"))?;
+        let mut swarm = behaviour::swarm(&key, network_id, bans, traffic.clone(), config)
+            .map_err(system("prepare for peers"))?;
         drop(entered);
         let listens = runtime.block_on(listen(&mut swarm, &config.listen))?;
         let port = listens.first().map_or(0, SocketAddr::port);
@@ -156,6 +164,7 @@ impl P2p {
             book_path,
             seeds: config.seeds.clone(),
             listens,
+            behind_nat: config.behind_nat,
         };
         let network = std::thread::Builder::new().name("lf-p2p".to_owned()).spawn(move || {
             runtime.block_on(Network::new(parts).run());

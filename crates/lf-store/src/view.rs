@@ -64,6 +64,9 @@ pub struct StoreReader {
     pub(crate) shared: Arc<Shared>,
 }
 
+/// Rivals for a name: what their linked records with it weigh in sum, and the lowest hash of those.
+type Rivals = HashMap<OwnerPublic, (u128, Hash)>;
+
 /// Counts of a store.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -420,7 +423,7 @@ impl View {
     /// # Errors
     /// The index failed.
     pub(crate) fn heaviest_rivals(&self, count: usize) -> Result<Vec<([u8; 32], OwnerPublic)>, IndexError> {
-        let mut names: Vec<([u8; 32], HashMap<OwnerPublic, (u128, Hash)>)> = Vec::new();
+        let mut names: Vec<([u8; 32], Rivals)> = Vec::new();
         for pair in self.range(b"z", &prefix_last(b"z")) {
             let (key, _) = pair?;
             let (id, index) = contested_of(&key).ok_or_else(|| self.noted(RowError('z')))?;
@@ -440,9 +443,8 @@ impl View {
                 *lowest = row.hash.min(*lowest);
             }
         }
-        let heaviest = |rivals: HashMap<OwnerPublic, (u128, Hash)>| {
-            rivals.into_iter().max_by_key(|(_, (sum, lowest))| (*sum, Reverse(*lowest)))
-        };
+        let heaviest =
+            |rivals: Rivals| rivals.into_iter().max_by_key(|(_, (sum, lowest))| (*sum, Reverse(*lowest)));
         Ok(names.into_iter().filter_map(|(id, rivals)| Some((id, heaviest(rivals)?.0))).collect())
     }
 

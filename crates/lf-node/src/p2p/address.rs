@@ -77,7 +77,7 @@ pub(crate) fn to_multiaddr(socket: &SocketAddr) -> Multiaddr {
     Multiaddr::from(socket.ip()).with(Protocol::Tcp(socket.port()))
 }
 
-/// The TCP address at a multiaddr's head.
+/// The TCP address that a multiaddr is. One through a relay is none: what stands at its head is the relay's.
 pub(crate) fn to_socket(address: &Multiaddr) -> Option<SocketAddr> {
     let mut parts = address.iter();
     let ip = match parts.next()? {
@@ -85,12 +85,30 @@ pub(crate) fn to_socket(address: &Multiaddr) -> Option<SocketAddr> {
         Protocol::Ip6(ip) => IpAddr::V6(ip),
         _ => return None,
     };
-    match (parts.next()?, parts.next()) {
-        (Protocol::Tcp(port), None | Some(Protocol::P2p(_))) => {
+    match (parts.next()?, parts.next(), parts.next()) {
+        (Protocol::Tcp(port), None | Some(Protocol::P2p(_)), None) => {
             Some(SocketAddr::new(ip.to_canonical(), port))
         }
         _ => None,
     }
+}
+
+/// For an address through a relay: from where that relay can be reached.
+pub(crate) fn relay_scope(address: &Multiaddr) -> Option<Scope> {
+    if !address.iter().any(|part| part == Protocol::P2pCircuit) {
+        return None;
+    }
+    to_socket(&address.iter().take(2).collect()).and_then(|socket| scope(socket.ip()))
+}
+
+/// What a relay says of a peer that can be reached through it: an address that begins where the relay itself is.
+pub(crate) fn through_teller(peer: &PeerId) -> Option<String> {
+    Some(Multiaddr::from(Protocol::P2pCircuit).with(Protocol::P2p(to_libp2p(peer)?)).to_string())
+}
+
+/// Who can be reached through whom says this.
+pub(crate) fn parse_through_teller(text: &str) -> Option<PeerId> {
+    from_libp2p(&text.strip_prefix("/p2p-circuit/p2p/")?.parse().ok()?)
 }
 
 /// A host as a user names it.
@@ -319,6 +337,25 @@ mod tests {
             assert_eq!(address.to_string().parse(), Ok(address));
         }
         assert_eq!("192.0.2.1:9908".parse::<PeerAddress>(), Err(()));
+    }
+
+    #[test]
+    fn an_address_through_a_relay_is_nobodys_own() {
+        let (theirs, ours) = peer();
+        let circuit = format!("/ip4/192.0.2.1/tcp/5/p2p/{theirs}/p2p-circuit");
+        for text in [circuit.clone(), format!("{circuit}/p2p/{theirs}"), "/p2p-circuit".to_owned()] {
+            assert_eq!(to_socket(&text.parse().unwrap()), None, "{text}");
+            assert_eq!(text.parse::<PeerAddress>(), Err(()), "{text}");
+            assert!(text.parse::<Target>().is_err(), "{text}");
+        }
+        assert_eq!(relay_scope(&circuit.parse().unwrap()), Some(Scope::Public));
+        assert_eq!(relay_scope(&"/ip4/192.0.2.1/tcp/5".parse().unwrap()), None);
+        assert_eq!(relay_scope(&"/p2p-circuit".parse().unwrap()), None);
+        let line = through_teller(&ours).unwrap();
+        assert_eq!(parse_through_teller(&line), Some(ours));
+        for wrong in ["", "/p2p-circuit", "/p2p-circuit/p2p/x", &circuit, &format!("{line}/p2p/{theirs}")] {
+            assert_eq!(parse_through_teller(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -15,13 +15,19 @@ use libp2p::identity::Keypair;
 use libp2p::pnet::{PnetConfig, PreSharedKey};
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::NetworkBehaviour;
-use libp2p::{StreamProtocol, Swarm, Transport, connection_limits, identify, noise, ping, swarm, tcp, yamux};
+use libp2p::swarm::behaviour::toggle::Toggle;
+use libp2p::{
+    StreamProtocol, Swarm, Transport, connection_limits, identify, mdns, noise, ping, relay, swarm, tcp,
+    upnp, yamux,
+};
 use sha2::{Digest, Sha256};
 
+use super::P2pConfig;
 use super::bans::Bans;
 use super::book::TELL_MAX;
 use super::codec::Codec;
 use super::gate::Gate;
+use super::punch::Punch;
 use super::traffic::Traffic;
 use crate::core::sync::QUESTION_TIME_MAX_MS;
 use crate::core::sync::wire::{ANSWER_BYTES_MAX, GOSSIP_BYTES_MAX, QUESTION_BYTES_MAX};
@@ -54,6 +60,13 @@ const GOSSIP_FRAME_BYTES: usize = 4 << 10;
 pub(super) const PEERS_LINE_BYTES_MAX: usize = 160;
 /// Between two pings.
 const PING_EVERY: Duration = Duration::from_secs(15);
+/// Peers that can be reached through us, if we relay.
+const RELAY_RESERVATIONS_MAX: usize = 64;
+/// Connections through us at once, and what each may carry in which time: enough to connect directly instead, or to
+/// replicate for a while.
+const RELAY_CIRCUITS_MAX: usize = 16;
+const RELAY_CIRCUIT_TIME_MAX: Duration = Duration::from_secs(1_800);
+const RELAY_CIRCUIT_BYTES_MAX: u64 = 16 << 20;
 /// Connections are never idle: who is connected replicates.
 const IDLE_TIME_MAX: Duration = Duration::from_secs(365 * 86_400);
 
@@ -80,6 +93,16 @@ pub(super) struct Behaviour {
     /// Addresses of peers.
     pub(super) peers: request_response::Behaviour<Codec>,
     pub(super) gossip: Gossip,
+    /// Who is in the local network.
+    pub(super) local: Toggle<mdns::tokio::Behaviour>,
+    /// Asks a home's router to let peers in.
+    pub(super) port_mapping: Toggle<upnp::tokio::Behaviour>,
+    /// Connections through relays.
+    pub(super) relayed: Toggle<relay::client::Behaviour>,
+    /// Direct ones in their place.
+    pub(super) punch: Toggle<Punch>,
+    /// Relaying for others.
+    pub(super) relay: Toggle<relay::Behaviour>,
 }
 
 pub(super) fn topic() -> IdentTopic {
@@ -95,36 +118,78 @@ pub(super) fn swarm(
     network_id: [u8; 32],
     bans: Bans,
     traffic: Traffic,
+    options: &P2pConfig,
 ) -> io::Result<Swarm<Behaviour>> {
     let config = swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(IDLE_TIME_MAX)
         .with_max_negotiating_inbound_streams(NEGOTIATING_MAX);
-    let transport = transport(key, network_id, traffic)?;
-    Ok(Swarm::new(transport, behaviour(key, bans)?, key.public().to_peer_id(), config))
+    let name = key.public().to_peer_id();
+    let (circuits, relayed) = match options.behind_nat.then(|| relay::client::new(name)) {
+        Some((circuits, relayed)) => (Some(circuits), Some(relayed)),
+        None => (None, None),
+    };
+    let transport = transport(key, network_id, traffic, circuits)?;
+    Ok(Swarm::new(transport, behaviour(key, bans, relayed, options)?, name, config))
 }
 
 fn transport(
     key: &Keypair,
     network_id: [u8; 32],
     traffic: Traffic,
+    circuits: Option<relay::client::Transport>,
 ) -> io::Result<Boxed<(libp2p::PeerId, StreamMuxerBox)>> {
     let shared = PnetConfig::new(PreSharedKey::new(network_id));
     let noise = noise::Config::new(key).map_err(io::Error::other)?;
     let mut streams = yamux::Config::default();
     streams.set_max_num_streams(STREAMS_MAX);
-    Ok(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+    let direct = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
         .and_then(move |socket, endpoint| {
             let counted = traffic.count(socket, &endpoint);
             shared.handshake(counted).map_err(io::Error::other)
         })
         .upgrade(Version::V1)
+        .authenticate(noise.clone())
+        .multiplex(streams.clone())
+        .timeout(HANDSHAKE_TIME_MAX)
+        .boxed();
+    let Some(circuits) = circuits else { return Ok(direct) };
+    // Through a relay, which both ends can only talk to with the network's key.
+    let circuits = circuits
+        .upgrade(Version::V1)
         .authenticate(noise)
         .multiplex(streams)
         .timeout(HANDSHAKE_TIME_MAX)
-        .boxed())
+        .map(|(peer, streams), _| (peer, StreamMuxerBox::new(streams)));
+    Ok(circuits.or_transport(direct).map(|either, _| either.into_inner()).boxed())
 }
 
-fn behaviour(key: &Keypair, bans: Bans) -> io::Result<Behaviour> {
+/// Bounded: who relays for others gives away some of its line, not all of it.
+fn relay_config() -> relay::Config {
+    relay::Config {
+        max_reservations: RELAY_RESERVATIONS_MAX,
+        max_reservations_per_peer: 1,
+        max_circuits: RELAY_CIRCUITS_MAX,
+        max_circuits_per_peer: 2,
+        max_circuit_duration: RELAY_CIRCUIT_TIME_MAX,
+        max_circuit_bytes: RELAY_CIRCUIT_BYTES_MAX,
+        ..relay::Config::default()
+    }
+}
+
+/// Looking for peers in the local network. Where that is not possible, the node goes on without.
+fn local(name: libp2p::PeerId) -> Option<mdns::tokio::Behaviour> {
+    mdns::tokio::Behaviour::new(mdns::Config::default(), name)
+        .inspect_err(|error| tracing::warn!(%error, "cannot look for peers in the local network"))
+        .ok()
+}
+
+fn behaviour(
+    key: &Keypair,
+    bans: Bans,
+    relayed: Option<relay::client::Behaviour>,
+    options: &P2pConfig,
+) -> io::Result<Behaviour> {
+    let name = key.public().to_peer_id();
     let limits = connection_limits::ConnectionLimits::default()
         .with_max_pending_incoming(Some(PENDING_IN_MAX))
         .with_max_pending_outgoing(Some(PENDING_OUT_MAX))
@@ -154,6 +219,11 @@ fn behaviour(key: &Keypair, bans: Bans) -> io::Result<Behaviour> {
         answering: sync(ProtocolSupport::Inbound, QUESTIONS_MAX),
         peers,
         gossip: gossip()?,
+        local: options.local_discovery.then(|| local(name)).flatten().into(),
+        port_mapping: options.behind_nat.then(upnp::tokio::Behaviour::default).into(),
+        relayed: relayed.into(),
+        punch: options.behind_nat.then(|| Punch::new(name)).into(),
+        relay: options.relay.then(|| relay::Behaviour::new(name, relay_config())).into(),
     })
 }
 

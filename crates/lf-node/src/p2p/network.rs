@@ -3,6 +3,7 @@
 
 mod dial;
 mod exchange;
+mod reach;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -21,7 +22,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tracing::{debug, info, warn};
 
 use self::dial::Dialer;
-use super::address::{PeerAddress, Scope, Target, from_libp2p, scope, to_libp2p, to_socket};
+use self::reach::Reach;
+use super::address::{PeerAddress, Scope, Target, from_libp2p, scope, to_libp2p, to_multiaddr, to_socket};
 use super::bans::Ban;
 use super::behaviour::{Behaviour, BehaviourEvent, QUESTIONS_MAX, topic};
 use super::board::{BanInfo, Board, NetworkInfo, NetworkTotals, PeerInfo};
@@ -149,6 +151,7 @@ pub(super) struct Network {
     started: Instant,
     connected: BTreeMap<PeerId, Connected>,
     dialer: Dialer,
+    reach: Reach,
     /// When a peer was asked for addresses last.
     exchanged: Instant,
     next_asked: Asked,
@@ -171,6 +174,7 @@ pub(super) struct NetworkParts {
     pub(super) book_path: PathBuf,
     pub(super) seeds: Vec<Target>,
     pub(super) listens: Vec<SocketAddr>,
+    pub(super) behind_nat: bool,
 }
 
 /// A random number below `n`.
@@ -193,6 +197,7 @@ impl Network {
             started: Instant::now(),
             connected: BTreeMap::new(),
             dialer: Dialer::new(parts.seeds, parts.sender),
+            reach: Reach::new(parts.behind_nat),
             exchanged: Instant::now(),
             next_asked: 0,
             questions: HashMap::new(),
@@ -202,6 +207,7 @@ impl Network {
             listens: parts.listens,
             totals: NetworkTotals::default(),
         };
+        network.listens.clone().iter().for_each(|socket| network.note_own(socket));
         network.post();
         network
     }
@@ -297,6 +303,13 @@ impl Network {
         }
     }
 
+    /// A relay says where it is; what it says of itself is where it listens.
+    fn note_own(&mut self, socket: &SocketAddr) {
+        if self.swarm.behaviour().relay.is_enabled() {
+            self.swarm.add_external_address(to_multiaddr(socket));
+        }
+    }
+
     fn judge(&mut self, judging: &Judging, verdict: Verdict) {
         let acceptance = match verdict {
             Verdict::Forward => MessageAcceptance::Accept,
@@ -380,11 +393,15 @@ impl Network {
                 {
                     debug!(%socket, "listening for peers");
                     self.listens.push(socket);
+                    self.note_own(&socket);
                 }
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => {
                 let gone = to_socket(&address);
                 self.listens.retain(|socket| Some(*socket) != gone);
+            }
+            SwarmEvent::ListenerClosed { listener_id, reason, .. } if self.on_relay_lost(listener_id) => {
+                debug!(?reason, "no longer reached through a relay");
             }
             SwarmEvent::ListenerClosed { reason, .. } => warn!(?reason, "no longer listening for peers"),
             SwarmEvent::ListenerError { error, .. } => debug!(%error, "listening for peers"),
@@ -409,9 +426,16 @@ impl Network {
             gone_bytes: (0, 0),
         });
         connected.connections.insert(id, Connection { socket, outbound, counts });
-        if outbound && let Some(socket) = socket {
-            connected.listens = Some(socket);
-            self.on_dialed(PeerAddress { peer, socket }, id);
+        // Both ends connected at once to replace a connection through a relay: nobody else could connect so.
+        let punched = connected.connections.values().any(|connection| connection.socket.is_none());
+        match socket {
+            Some(_) if punched => self.close_relayed(&peer),
+            Some(socket) if outbound => {
+                connected.listens = Some(socket);
+                self.on_dialed(PeerAddress { peer, socket }, id);
+            }
+            Some(_) => {}
+            None => self.on_dialed_through(id),
         }
         if is_first {
             info!(%peer, address = ?socket, outbound, "peer connected");
@@ -465,6 +489,11 @@ impl Network {
             BehaviourEvent::Gossip(gossipsub::Event::Message { propagation_source, message_id, message }) => {
                 self.on_gossip(propagation_source, message_id, message.data);
             }
+            BehaviourEvent::Local(event) => self.on_local(event),
+            BehaviourEvent::PortMapping(event) => self.on_port_mapping(event),
+            BehaviourEvent::Relayed(event) => self.on_relayed(&event),
+            BehaviourEvent::Punch(event) => self.on_punched(&event),
+            BehaviourEvent::Relay(event) => self.on_relaying(&event),
             _ => {}
         }
     }
@@ -550,6 +579,7 @@ impl Network {
             }
         }
         self.ask_for_peers(peer, info);
+        self.note_relay(peer, info);
         self.post();
     }
 
@@ -564,6 +594,7 @@ impl Network {
         }
         self.dial_who_is_due();
         self.exchange_now_and_then();
+        self.use_relays();
         let ended = self.swarm.behaviour_mut().gate.bans.forget(now_secs());
         if ended || self.saved.elapsed() >= SAVE_EVERY {
             self.save();

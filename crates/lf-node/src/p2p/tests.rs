@@ -96,6 +96,7 @@ struct TestPeer {
     secret: [u8; 32],
     network_id: [u8; 32],
     home: TempDir,
+    options: P2pConfig,
 }
 
 impl TestPeer {
@@ -104,11 +105,23 @@ impl TestPeer {
     }
 
     fn in_network(network_id: [u8; 32], name: u8, seeds: &[&TestPeer]) -> Self {
+        let listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
+        Self::with_options(network_id, name, seeds, P2pConfig { listen, ..P2pConfig::default() })
+    }
+
+    fn with_options(network_id: [u8; 32], name: u8, seeds: &[&TestPeer], options: P2pConfig) -> Self {
         let home = tempfile::tempdir().unwrap();
         let config = NodeConfig { home: home.path().to_owned(), genesis: crate::sol(), local_test: false };
         let (node, _) = Node::open(config, |_| {}).unwrap();
-        let mut peer =
-            TestPeer { p2p: None, node, script: Arc::default(), secret: [name; 32], network_id, home };
+        let mut peer = TestPeer {
+            p2p: None,
+            node,
+            script: Arc::default(),
+            secret: [name; 32],
+            network_id,
+            home,
+            options,
+        };
         peer.start(seeds);
         peer
     }
@@ -122,7 +135,7 @@ impl TestPeer {
             inbox: Arc::default(),
         };
         let seeds = seeds.iter().map(|seed| seed.address().to_string().parse().unwrap()).collect();
-        let config = P2pConfig { listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))], seeds };
+        let config = P2pConfig { seeds, ..self.options.clone() };
         *self.script.lock().unwrap() = Script::default();
         self.p2p = Some(P2p::start_with(StandIn(self.script.clone()), parts, &config).unwrap());
     }
@@ -398,4 +411,56 @@ fn nobody_connects_to_itself() {
     let two = TestPeer::new(2, &[&one]);
     one.connects(&two);
     assert!(!one.is_connected(&one));
+}
+
+#[test]
+fn nodes_that_nobody_can_connect_to_meet_through_a_relay() {
+    let listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
+    let relay = P2pConfig { listen, relay: true, ..P2pConfig::default() };
+    let relay = TestPeer::with_options([42; 32], 1, &[], relay);
+    // They listen nowhere but at relays.
+    let hidden = || P2pConfig { behind_nat: true, ..P2pConfig::default() };
+    let one = TestPeer::with_options([42; 32], 2, &[&relay], hidden());
+    one.connects(&relay);
+    let two = TestPeer::with_options([42; 32], 3, &[&relay], hidden());
+    one.connects(&two);
+    two.connects(&one);
+    one.ask(&two, 1, b"well?");
+    one.sees(&Seen::Answer(1, b"well?".to_vec()));
+    two.ask(&one, 2, format!("a{}", 100_000).as_bytes());
+    two.sees(&Seen::Answer(2, vec![7; 100_000]));
+    // Nothing of them is an address: neither the relay's as theirs, nor one to tell.
+    let network = one.handle().network();
+    let peer = network.peers.iter().find(|peer| peer.peer == two.id()).unwrap();
+    assert_eq!((peer.address, peer.listens), (None, None));
+    assert!(relay.handle().addresses_for(Some("127.0.0.1".parse().unwrap())).is_empty());
+    // Who misbehaves is banned, and the relay is not.
+    one.act(Action::Ban { peer: two.id(), secs: 3600, reason: "a test" });
+    one.sees(&Seen::Disconnected(two.id()));
+    wait("a ban", || !one.handle().network().bans.is_empty());
+    assert_eq!(one.handle().network().bans.len(), 1);
+    assert!(one.is_connected(&relay) && two.is_connected(&relay));
+}
+
+#[test]
+fn a_node_relays_only_if_it_is_told_to() {
+    let plain = TestPeer::new(1, &[]);
+    let hidden = P2pConfig { behind_nat: true, ..P2pConfig::default() };
+    let one = TestPeer::with_options([42; 32], 2, &[&plain], hidden.clone());
+    one.connects(&plain);
+    let two = TestPeer::with_options([42; 32], 3, &[&plain], hidden);
+    two.connects(&plain);
+    // A question that is answered comes after all that was said at the beginning of a connection.
+    wait("peers that are known in full", || {
+        [&one, &two]
+            .iter()
+            .all(|node| node.handle().network().peers.iter().all(|peer| !peer.agent.is_empty()))
+    });
+    two.ask(&plain, 1, b"well?");
+    two.sees(&Seen::Answer(1, b"well?".to_vec()));
+    assert!(!one.is_connected(&two) && !two.is_connected(&one));
+    // What else is asked for does no harm where there is nothing to find.
+    let local = P2pConfig { local_discovery: true, ..plain.options.clone() };
+    let three = TestPeer::with_options([42; 32], 4, &[&plain], local);
+    three.connects(&plain);
 }

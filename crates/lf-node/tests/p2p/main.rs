@@ -66,7 +66,7 @@ impl TestNode {
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
         config.http = Some(free);
         let seeds = seeds.iter().map(|seed| seed.p2p().parse().unwrap()).collect();
-        config.p2p = Some(P2pConfig { listen: vec![free], seeds });
+        config.p2p = Some(P2pConfig { listen: vec![free], seeds, ..P2pConfig::default() });
         let running = Running::start(&config).unwrap();
         self.http = running.http_addr.unwrap();
         self.running = Some(running);

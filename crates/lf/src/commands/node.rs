@@ -74,6 +74,18 @@ struct Start {
     /// Connect to this node first: HOST:PORT or a multiaddr; can be given more than once
     #[arg(long, value_name = "ADDRESS")]
     seed: Vec<Target>,
+    /// Find peers in the local network
+    #[arg(long)]
+    mdns: bool,
+    /// This node is behind NAT: have the router let peers in (UPnP), or be reached through peers that relay
+    ///
+    /// A node behind NAT replicates without it, by the connections it makes itself; with it, others behind NAT can connect
+    /// to it, too. Connections through a relay are replaced by direct ones where both routers allow that.
+    #[arg(long)]
+    nat: bool,
+    /// Let nodes behind NAT be reached through this one, within bounds; it must be reachable itself
+    #[arg(long, conflicts_with = "nat")]
+    relay: bool,
     /// Be an oracle: publish commentary on records that take names others have, as this node saw it happen
     ///
     /// Who trusts the node's key (lf oracle add) sees such records last, whatever other nodes think. Works with one
@@ -123,6 +135,19 @@ fn https_address(text: &str) -> Result<SocketAddr, String> {
     match text.parse::<u16>() {
         Ok(port) => Ok(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))),
         Err(_) => text.parse().map_err(|_| "it must be PORT or ADDRESS:PORT".to_owned()),
+    }
+}
+
+impl Start {
+    /// How to connect to peers, if at all.
+    fn peers(&self) -> Option<P2pConfig> {
+        Some(P2pConfig {
+            seeds: self.seed.clone(),
+            local_discovery: self.mdns,
+            behind_nat: self.nat,
+            relay: self.relay,
+            ..self.p2p.listening()?
+        })
     }
 }
 
@@ -214,12 +239,11 @@ impl std::fmt::Display for P2p {
 }
 
 impl P2p {
-    fn config(self, seeds: &[Target]) -> Option<P2pConfig> {
-        let config = match self.0? {
+    fn listening(self) -> Option<P2pConfig> {
+        Some(match self.0? {
             P2pPlace::Port(port) => P2pConfig::on_port(port),
-            P2pPlace::Address(address) => P2pConfig { listen: vec![address], seeds: Vec::new() },
-        };
-        Some(P2pConfig { seeds: seeds.to_vec(), ..config })
+            P2pPlace::Address(address) => P2pConfig { listen: vec![address], ..P2pConfig::default() },
+        })
     }
 }
 
@@ -264,7 +288,7 @@ fn start(context: &Context, args: &Start) -> Result<()> {
         testnet: args.testnet,
         oracle: args.oracle,
         http: args.http.0,
-        p2p: args.p2p.config(&args.seed),
+        p2p: args.peers(),
         https: args.https.config()?,
         log_stderr: args.logstderr,
         log_json: args.logjson,
@@ -282,7 +306,7 @@ fn start(context: &Context, args: &Start) -> Result<()> {
     let shown = !args.logstderr;
     lf_node::run(&config, |status| {
         if shown {
-            progress.show(status)
+            progress.show(status);
         }
     })
     .map_err(run_failure)

@@ -167,8 +167,9 @@ impl Network {
             // Different peers may be behind one name.
             None => {
                 for socket in sockets {
-                    let options =
-                        DialOpts::unknown_peer_id().address(to_multiaddr(&socket)).allocate_new_port();
+                    let options = DialOpts::unknown_peer_id().address(to_multiaddr(&socket));
+                    // Behind NAT, others are to see the port that we listen on.
+                    let options = if self.reach.behind_nat { options } else { options.allocate_new_port() };
                     let dialing = Dialing { peer: None, socket: Some(socket), seed: Some(seed) };
                     dialled |= self.dial(options.build(), dialing);
                 }
@@ -207,10 +208,26 @@ impl Network {
         let Some(theirs) = to_libp2p(&peer) else { return false };
         let options = DialOpts::peer_id(theirs)
             .condition(PeerCondition::DisconnectedAndNotDialing)
-            .addresses(sockets.iter().map(to_multiaddr).collect())
-            .allocate_new_port()
-            .build();
+            .addresses(sockets.iter().map(to_multiaddr).collect());
+        let options = if self.reach.behind_nat { options } else { options.allocate_new_port() };
+        let options = options.build();
         self.dial(options, Dialing { peer: Some(peer), socket: None, seed })
+    }
+
+    /// Whether one more connection of our own making is wanted.
+    pub(super) fn has_place(&self) -> bool {
+        let outbound = self.connected.values().filter(|connected| connected.outbound).count();
+        outbound + self.dialer.dialing.len() < OUTBOUND_WANTED
+    }
+
+    /// Connects to a peer through a relay.
+    pub(super) fn dial_through(&mut self, options: DialOpts, peer: PeerId) {
+        self.dial(options, Dialing { peer: Some(peer), socket: None, seed: None });
+    }
+
+    /// A connection through a relay was made.
+    pub(super) fn on_dialed_through(&mut self, id: ConnectionId) {
+        self.dialer.dialing.remove(&id);
     }
 
     fn dial(&mut self, options: DialOpts, dialing: Dialing) -> bool {

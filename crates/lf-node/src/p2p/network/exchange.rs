@@ -16,8 +16,12 @@ use crate::p2p::gate::now_secs;
 /// Between two questions for more addresses, to one peer at random.
 const ASK_EVERY: Duration = Duration::from_secs(600);
 
-fn encode(addresses: &[PeerAddress]) -> Vec<u8> {
-    let lines = addresses.iter().map(ToString::to_string).filter(|line| line.len() < PEERS_LINE_BYTES_MAX);
+fn lines_of(addresses: &[PeerAddress]) -> impl Iterator<Item = String> {
+    addresses.iter().map(ToString::to_string)
+}
+
+fn encode(lines: impl IntoIterator<Item = String>) -> Vec<u8> {
+    let lines = lines.into_iter().filter(|line| line.len() < PEERS_LINE_BYTES_MAX);
     lines.take(TELL_MAX).collect::<Vec<_>>().join("\n").into_bytes()
 }
 
@@ -59,7 +63,9 @@ impl Network {
         let Some(scope) = self.scope_of(&peer) else { return };
         match message {
             Message::Request { channel, .. } => {
-                let answer = encode(&self.book.tell(scope, Some(&peer), now_secs(), random));
+                let mut lines = self.tell_relayed(&peer);
+                lines.extend(lines_of(&self.book.tell(scope, Some(&peer), now_secs(), random)));
+                let answer = encode(lines);
                 // It fails if the peer is gone.
                 let _ = self.swarm.behaviour_mut().peers.send_response(channel, answer);
             }
@@ -75,6 +81,7 @@ impl Network {
                 }
                 debug!(%peer, count, "told of peers");
                 self.dial_who_is_due();
+                self.try_through(&peer, &response);
             }
         }
     }
@@ -91,10 +98,10 @@ mod tests {
         let peer = from_libp2p(&Keypair::generate_ed25519().public().to_peer_id()).unwrap();
         let at = |socket: &str| PeerAddress { peer, socket: socket.parse().unwrap() };
         let all = [at("127.0.0.1:1"), at("10.0.0.1:1"), at("[2001:db8::1]:1")];
-        assert_eq!(decode(&encode(&all), Scope::Loopback), all);
-        assert_eq!(decode(&encode(&all), Scope::Public), all[2..]);
+        assert_eq!(decode(&encode(lines_of(&all)), Scope::Loopback), all);
+        assert_eq!(decode(&encode(lines_of(&all)), Scope::Public), all[2..]);
         let many: Vec<PeerAddress> = (1..=99).map(|i| at(&format!("20.0.0.1:{i}"))).collect();
-        assert_eq!(decode(&encode(&many), Scope::Public), many[..TELL_MAX]);
+        assert_eq!(decode(&encode(lines_of(&many)), Scope::Public), many[..TELL_MAX]);
         let text = many.iter().map(|a| format!("{a}\n")).collect::<String>();
         assert_eq!(decode(text.as_bytes(), Scope::Public).len(), TELL_MAX);
         assert_eq!(decode(b"\xff\n/ip4/1.2.3.4/tcp/5\n\n", Scope::Public), []);
