@@ -127,6 +127,9 @@ impl StoreReader {
     }
 }
 
+/// Owners of one name: what their records weigh together, and the lowest of their hashes.
+type Rivals = HashMap<OwnerPublic, (u128, Hash)>;
+
 /// The store at one moment.
 pub struct View {
     snapshot: Box<dyn Snapshot>,
@@ -420,7 +423,7 @@ impl View {
     /// # Errors
     /// The index failed.
     pub(crate) fn heaviest_rivals(&self, count: usize) -> Result<Vec<([u8; 32], OwnerPublic)>, IndexError> {
-        let mut names: Vec<([u8; 32], HashMap<OwnerPublic, (u128, Hash)>)> = Vec::new();
+        let mut names: Vec<([u8; 32], Rivals)> = Vec::new();
         for pair in self.range(b"z", &prefix_last(b"z")) {
             let (key, _) = pair?;
             let (id, index) = contested_of(&key).ok_or_else(|| self.noted(RowError('z')))?;
