@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use lf_node::core::limbo::Limbo;
 use lf_node::core::pulse::{Allowances, KnownPulses};
 use lf_node::core::sync::wire::Gossip;
 use lf_node::core::sync::{MessageId, Now, PeerId, Sync, Ticket};
@@ -116,6 +117,8 @@ pub(crate) struct Live {
     /// Records under check.
     pub(crate) checking: BTreeMap<Ticket, usize>,
     pub(crate) number_next: u64,
+    /// Records that wait for a certificate. A crash forgets them.
+    pub(crate) limbo: Limbo,
     pub(crate) started_us: u64,
 }
 
@@ -172,9 +175,9 @@ impl SimNode {
     }
 }
 
-fn options(storage: SimStorage, random: &mut Random) -> StoreOptions {
+fn options(storage: SimStorage, certified: bool, random: &mut Random) -> StoreOptions {
     let mut options =
-        StoreOptions::new(Arc::new(storage), IndexPlace::Memory, genesis().clone(), random.bytes());
+        StoreOptions::new(Arc::new(storage), IndexPlace::Memory, genesis(certified).clone(), random.bytes());
     options.pending_records_max = PENDING_RECORDS_MAX;
     options.checkpoint_records_min = 32;
     // Small enough that there are several.
@@ -183,13 +186,22 @@ fn options(storage: SimStorage, random: &mut Random) -> StoreOptions {
 }
 
 /// Opens a store on a disk as it is.
-pub(crate) fn open_store(storage: SimStorage, random: &mut Random) -> Result<Store, StoreError> {
-    Store::open(options(storage, random)).map(|(store, _)| store)
+pub(crate) fn open_store(
+    storage: SimStorage,
+    certified: bool,
+    random: &mut Random,
+) -> Result<Store, StoreError> {
+    Store::open(options(storage, certified, random)).map(|(store, _)| store)
 }
 
 /// Starts a node on the disk as it is.
-pub(crate) fn start(storage: SimStorage, now_us: u64, random: &mut Random) -> Result<Live, StoreError> {
-    let store = open_store(storage, random)?;
+pub(crate) fn start(
+    storage: SimStorage,
+    certified: bool,
+    now_us: u64,
+    random: &mut Random,
+) -> Result<Live, StoreError> {
+    let store = open_store(storage, certified, random)?;
     let reader = store.reader();
     let view = reader.view();
     let mut live = Live {
@@ -209,6 +221,7 @@ pub(crate) fn start(storage: SimStorage, now_us: u64, random: &mut Random) -> Re
         asking: BTreeMap::new(),
         checking: BTreeMap::new(),
         number_next: 0,
+        limbo: Limbo::default(),
         started_us: now_us,
     };
     follow(&mut live, &view)?;

@@ -2,11 +2,13 @@
 
 use std::sync::OnceLock;
 
+use lf_proto::cert::{Authority, Certificate, MASKING_KEY, Request, Subject};
 use lf_proto::genesis::{Genesis, GenesisParameters};
 use lf_proto::hash::Hash;
-use lf_proto::owner::{OwnerSecret, OwnerType};
+use lf_proto::owner::{OwnerPublic, OwnerSecret, OwnerType};
 use lf_proto::pulse::{PulseChain, PulseStart};
 use lf_proto::record::{BuildError, Record, RecordBuilder, RecordType};
+use lf_proto::seeded::SeededRng;
 use lf_proto::selector::SelectorNames;
 use lf_proto::work::Work;
 
@@ -20,6 +22,8 @@ pub(crate) const DRIFT_SECS: u64 = 120;
 pub(crate) const VALUE_BYTES_MAX: u64 = 512;
 /// RecordMaxValueSize after.
 pub(crate) const VALUE_BYTES_AMENDED: u64 = 2_048;
+/// Since when certificates are valid: long before anything is written.
+const CERTIFIED_SECS: u64 = BEGIN_SECS - 1_000_000;
 /// Names whose tables are kept: all that are used again and again.
 const NAMES_KEPT: usize = 256;
 /// RecordMinLinks.
@@ -56,11 +60,29 @@ fn genesis_record(value: &[u8], links: &[Hash], timestamp: u64) -> Option<Record
     Some(builder.build(genesis_owner()).ok()?.sign(genesis_owner(), None))
 }
 
-/// The simulated network.
-pub(crate) fn genesis() -> &'static Genesis {
-    static GENESIS: OnceLock<Genesis> = OnceLock::new();
-    GENESIS.get_or_init(|| {
-        let json = parameters(VALUE_BYTES_MAX, "").to_json();
+/// The certificate authority of networks that ask for certificates.
+pub(crate) fn authority() -> &'static Authority {
+    static AUTHORITY: OnceLock<Authority> = OnceLock::new();
+    AUTHORITY.get_or_init(|| {
+        let mut rng = SeededRng::new(b"the authority of the simulation!");
+        let made = Authority::new_root(&Subject::default(), CERTIFIED_SECS, None, &mut |b| rng.fill(b));
+        made.unwrap_or_else(|e| unreachable!("an authority without a name is made: {e}"))
+    })
+}
+
+/// The simulated network, or one that asks for certificates.
+pub(crate) fn genesis(certified: bool) -> &'static Genesis {
+    static PLAIN: OnceLock<Genesis> = OnceLock::new();
+    static CERTIFIED: OnceLock<Genesis> = OnceLock::new();
+    let genesis = if certified { &CERTIFIED } else { &PLAIN };
+    genesis.get_or_init(|| {
+        let mut parameters = parameters(VALUE_BYTES_MAX, "");
+        if certified {
+            parameters.auth_required = true;
+            parameters.record_max_value_size = VALUE_BYTES_AMENDED;
+            parameters.auth_certificates = authority().certificate().der().into();
+        }
+        let json = parameters.to_json();
         let mut bytes = Vec::new();
         let mut links = Vec::new();
         for i in 0..LINKS_MIN {
@@ -72,6 +94,25 @@ pub(crate) fn genesis() -> &'static Genesis {
         }
         Genesis::parse(&bytes).unwrap_or_else(|e| unreachable!("the genesis made here parses: {e}"))
     })
+}
+
+/// A record of the authority: a certificate or a CRL.
+pub(crate) fn of_authority(
+    record_type: RecordType,
+    der: &[u8],
+    links: &[Hash],
+    timestamp: u64,
+) -> Option<Record> {
+    let builder = RecordBuilder {
+        record_type,
+        value: der,
+        masking_key: Some(MASKING_KEY),
+        selectors: &[],
+        links,
+        timestamp,
+        with_pulse_token: false,
+    };
+    Some(builder.build(authority().key()).ok()?.sign(authority().key(), None))
 }
 
 /// An amendment that allows larger values.
@@ -107,6 +148,18 @@ impl Owner {
     pub(crate) fn new(random: &mut Random) -> Owner {
         let owner_type = if random.below(4) == 0 { OwnerType::P224 } else { OwnerType::Ed25519 };
         Owner { secret: OwnerSecret::from_seed(owner_type, &random.bytes::<16>()) }
+    }
+
+    /// The owner's public key.
+    pub(crate) fn public(&self) -> &OwnerPublic {
+        self.secret.public()
+    }
+
+    /// A certificate of the authority, valid all the time.
+    pub(crate) fn certificate(&self) -> Option<Certificate> {
+        let request = Request::new(&self.secret, &Subject::default()).ok()?;
+        let mut rng = SeededRng::new(self.secret.public().as_bytes());
+        authority().certify(&request, CERTIFIED_SECS, None, &mut |b| rng.fill(b)).ok()
     }
 
     /// Makes and signs a record.

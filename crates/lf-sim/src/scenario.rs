@@ -150,6 +150,8 @@ pub struct Scenario {
     pub skew_secs: u64,
     /// Nodes whose clock is off by five minutes, until everything heals.
     pub wrong_clocks: usize,
+    /// Whether the network asks for certificates; one of those it gives is revoked half way.
+    pub certified: bool,
     /// Whether honest node 0 has one honest peer and is dialled by all hostile ones.
     pub eclipse: bool,
 }
@@ -203,6 +205,7 @@ impl Scenario {
             late: 0,
             skew_secs: 2,
             wrong_clocks: 0,
+            certified: false,
             eclipse: false,
         }
     }
@@ -244,7 +247,7 @@ impl Scenario {
         s
     }
 
-    /// A scenario by name: `calm`, `mixed`, `lossy`, `partition`, `crash`, `clocks`, `amend`, `late`, `eclipse`, or
+    /// A scenario by name: `calm`, `mixed`, `lossy`, `partition`, `crash`, `clocks`, `amend`, `certified`, `late`, `eclipse`, or
     /// what a hostile node does. `None` if there is none of that name.
     pub fn by_name(name: &str, seed: u64, nodes: usize) -> Option<Scenario> {
         let calm = Scenario { name: name.into(), ..Scenario::calm(seed, nodes) };
@@ -266,6 +269,15 @@ impl Scenario {
             "crash" => Scenario { crashes: nodes, ..calm },
             "clocks" => Scenario { skew_secs: 50, wrong_clocks: some(5), ..calm },
             "amend" => Scenario { amendments: 4, ..calm },
+            "certified" => Scenario {
+                writes: 120,
+                certified: true,
+                pulses: false,
+                partitions: 2,
+                crashes: some(3),
+                late: some(4),
+                ..calm
+            },
             "late" => Scenario { late: some(4), ..calm },
             "eclipse" => {
                 let hostile = (0..some(2)).map(|i| match i % 5 {
@@ -296,8 +308,18 @@ impl Scenario {
 
     /// The names that [`Scenario::by_name`] knows.
     pub fn names() -> Vec<&'static str> {
-        let mut names =
-            vec!["calm", "mixed", "lossy", "partition", "crash", "clocks", "amend", "late", "eclipse"];
+        let mut names = vec![
+            "calm",
+            "mixed",
+            "lossy",
+            "partition",
+            "crash",
+            "clocks",
+            "amend",
+            "certified",
+            "late",
+            "eclipse",
+        ];
         names.extend(Behaviour::all().into_iter().map(Behaviour::name));
         names
     }

@@ -3,20 +3,25 @@
 
 use std::collections::HashMap;
 
+use lf_node::core::Rules;
 use lf_node::core::accept::{self, Refusal, Verdict};
 use lf_node::core::sync::Outcome;
-use lf_node::core::{NoCertificates, Rules};
 use lf_proto::genesis::GenesisParameters;
 use lf_proto::hash::Hash;
 use lf_proto::owner::OwnerPublic;
 use lf_proto::record::Record;
 use lf_proto::selector::RecoveredSelector;
-use lf_store::Put;
+use lf_store::{Put, StoreReader};
 
 /// The rules of the simulated network: its parameters, and no proof of work, which would cost the simulation more than
-/// everything else together. (Work is still in the records, unverified, so that they have different scores.)
-pub(crate) fn rules<'a>(parameters: &'a GenesisParameters, genesis_owner: &'a OwnerPublic) -> Rules<'a> {
-    Rules { parameters, genesis_owner, local_test: true, certificates: &NoCertificates }
+/// everything else together. (Work is still in the records, unverified, so that they have different scores.) Where
+/// certificates are asked for, they are.
+pub(crate) fn rules<'a>(
+    parameters: &'a GenesisParameters,
+    genesis_owner: &'a OwnerPublic,
+    reader: &'a StoreReader,
+) -> Rules<'a> {
+    Rules { parameters, genesis_owner, local_test: !parameters.auth_required, certificates: reader }
 }
 
 /// What is known of records. Looked up only, so that the order of the map does not matter.
@@ -31,7 +36,9 @@ impl Verdicts {
         accept::check_limits(record, rules, now)?;
         let key = (record.hash(), rules.parameters.strict_signatures);
         let known = self.known.entry(key).or_insert_with(|| {
-            let verdict = accept::verify_all(vec![record.clone()], rules, |_| Vec::new()).pop();
+            // What is approved is another thing at each node, so that is looked at below.
+            let all = Rules { local_test: true, ..*rules };
+            let verdict = accept::verify_all(vec![record.clone()], &all, |_| Vec::new()).pop();
             match verdict {
                 Some(Verdict::Accepted(verified)) => Ok(verified.selectors),
                 Some(Verdict::Refused(refusal)) => Err(refusal),
@@ -41,6 +48,9 @@ impl Verdicts {
             }
         });
         let selectors = known.clone()?;
+        if !accept::may_be_approved(record, rules) {
+            return Err(Refusal::CertificateRequired);
+        }
         Ok(Put { record: record.clone(), selectors, work_verified: false })
     }
 }
@@ -52,6 +62,7 @@ pub(crate) fn outcome_of(refusal: &Refusal) -> Outcome {
         Refusal::Malformed(_) | Refusal::Prohibited | Refusal::Claim { .. } | Refusal::Signature => {
             Outcome::Invalid
         }
+        Refusal::CertificateRequired => Outcome::Limbo,
         _ => Outcome::Refused,
     }
 }

@@ -45,6 +45,12 @@ fn everything_holds_against_each_kind_of_hostile_node() {
 }
 
 #[test]
+fn everything_holds_where_certificates_are_asked_for() {
+    let seeds = 1..=12;
+    run_all(&seeds.map(|seed| Scenario::by_name("certified", seed, 8).unwrap()).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_seed_is_the_same_again() {
     for seed in [3, 11] {
         let scenario = Scenario::small(seed);

@@ -130,6 +130,9 @@ impl StoreReader {
     }
 }
 
+/// Owners of one name: what their records weigh together, and the lowest of their hashes.
+type Rivals = HashMap<OwnerPublic, (u128, Hash)>;
+
 /// The store at one moment.
 pub struct View {
     snapshot: Box<dyn Snapshot>,

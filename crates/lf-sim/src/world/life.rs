@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use lf_node::core::accept::may_be_approved;
+use lf_node::core::limbo::{Source, Waiting};
 use lf_node::core::pulse::{AcceptedPulse, check_all};
 use lf_node::core::sync::{Event, Outcome, PeerId, Ticket};
+use lf_proto::hash::Hash;
 use lf_proto::pulse::Pulse;
 use lf_proto::record::Record;
 use lf_store::storage::{Fault, FaultEffect, SimStorage};
@@ -58,7 +61,7 @@ impl World {
             return;
         }
         let storage = self.nodes[node].storage.clone();
-        let live = match node::start(storage, self.now_us, &mut self.random) {
+        let live = match node::start(storage, self.scenario.certified, self.now_us, &mut self.random) {
             Ok(live) => live,
             Err(e) => return self.fail(format!("node {node} does not start: {e}")),
         };
@@ -77,7 +80,7 @@ impl World {
         }
         drop(view);
         if this.behaviour == Some(Behaviour::Equivocate) && this.decoy.is_none() {
-            this.decoy = node::open_store(SimStorage::new(0), &mut self.random).ok();
+            this.decoy = node::open_store(SimStorage::new(0), self.scenario.certified, &mut self.random).ok();
         }
         this.live = Some(live);
         if let Some(lost) = lost {
@@ -218,7 +221,8 @@ impl World {
         live.checking.remove(&ticket);
         let parameters = live.reader.parameters();
         let owner = live.reader.genesis_owner();
-        let rules = rules(&parameters, &owner);
+        let reader = live.reader.clone();
+        let rules = rules(&parameters, &owner, &reader);
         let view = live.reader.view();
         let mut puts: Vec<Put> = Vec::new();
         let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(records.len());
@@ -230,7 +234,15 @@ impl World {
                         puts.push(put);
                         None
                     }
-                    Err(refusal) => Some(outcome_of(&refusal)),
+                    Err(refusal) => {
+                        let outcome = outcome_of(&refusal);
+                        if outcome == Outcome::Limbo {
+                            // Bounds for each sender are tested elsewhere.
+                            let (record, source) = (record.clone(), Source::File);
+                            live.limbo.insert(Waiting { record, source, since_secs: now });
+                        }
+                        Some(outcome)
+                    }
                 },
                 Err(_) => Some(Outcome::Failed),
             });
@@ -280,6 +292,39 @@ impl World {
         let linked = outcomes.iter().filter(known).count() as u64;
         self.note("checked", &[node as u64, ticket, outcomes.len() as u64, linked]);
         self.tell(node, Event::Checked { ticket, outcomes });
+        self.try_limbo(node);
+    }
+
+    /// Stores what waited for a certificate that has come.
+    fn try_limbo(&mut self, node: usize) {
+        let now = self.nodes[node].now(self.now_us).unix_secs;
+        loop {
+            let SimNode { live: Some(live), .. } = &mut self.nodes[node] else { return };
+            if live.limbo.is_empty() {
+                return;
+            }
+            let (parameters, owner) = (live.reader.parameters(), live.reader.genesis_owner());
+            let reader = live.reader.clone();
+            let rules = rules(&parameters, &owner, &reader);
+            let hopeful: Vec<Hash> = live
+                .limbo
+                .iter()
+                .map(|waiting| &waiting.record)
+                .filter(|record| may_be_approved(record, &rules))
+                .map(Record::hash)
+                .collect();
+            let taken = live.limbo.take(&hopeful);
+            let puts: Vec<Put> =
+                taken.iter().filter_map(|w| self.verdicts.check(&w.record, &rules, now).ok()).collect();
+            if puts.is_empty() {
+                return;
+            }
+            self.note("approved", &[node as u64, puts.len() as u64]);
+            if self.apply(node, &puts, &[]).is_none() {
+                return;
+            }
+            self.tell(node, Event::Tick);
+        }
     }
 
     /// A record of a user of this node, checked and stored like any. Returns whether it was acknowledged.
@@ -289,7 +334,8 @@ impl World {
         let parameters = live.reader.parameters();
         let owner = live.reader.genesis_owner();
         let hash = record.hash();
-        let put = match self.verdicts.check(&record, &rules(&parameters, &owner), now) {
+        let reader = live.reader.clone();
+        let put = match self.verdicts.check(&record, &rules(&parameters, &owner, &reader), now) {
             Ok(put) => put,
             Err(refusal) => {
                 self.fail(format!("node {node} refuses what its own user writes: {refusal}"));
@@ -300,6 +346,7 @@ impl World {
             Some(Ok(_)) => {
                 self.nodes[node].acknowledged.insert(hash);
                 self.tell(node, Event::Tick);
+                self.try_limbo(node);
                 true
             }
             _ => false,
@@ -324,7 +371,8 @@ impl World {
         let owner = live.reader.genesis_owner();
         let view = live.reader.view();
         let mut steps = live.allowances.take(peer, PULSE_STEPS_MAX, instant);
-        let rules = rules(&parameters, &owner);
+        let reader = live.reader.clone();
+        let rules = rules(&parameters, &owner, &reader);
         let accepted = check_all(pulses, &mut live.known_pulses, &view, &rules, now, &mut steps);
         live.allowances.give_back(&peer, steps);
         drop(view);

@@ -1,13 +1,19 @@
 //! What honest users do: write records that link to what their node has, under names of their own and under names that
 //! others want too; renew one; amend the network's parameters.
 
+use std::collections::BTreeSet;
+
+use lf_proto::cert::CrlEntry;
 use lf_proto::hash::Hash;
 use lf_proto::pulse::PulseChain;
-use lf_store::Stored;
+use lf_proto::record::RecordType;
+use lf_store::{Certified, Stored};
 
 use super::World;
 use crate::random::Random;
-use crate::records::{Draft, Owner, VALUE_BYTES_AMENDED, VALUE_BYTES_MAX, amendment};
+use crate::records::{
+    BEGIN_SECS, Draft, Owner, VALUE_BYTES_AMENDED, VALUE_BYTES_MAX, amendment, authority, of_authority,
+};
 
 /// Owners that honest records have.
 const OWNERS: usize = 6;
@@ -43,12 +49,23 @@ pub(super) struct Users {
     pub(super) written: Vec<Written>,
     pub(super) amendments: u64,
     attempts: u64,
+    /// Owners who were given a certificate, and whether that of the first was revoked.
+    certified: BTreeSet<usize>,
+    revoked: bool,
 }
 
 impl Users {
     pub(super) fn new(random: &mut Random) -> Users {
         let owners = (0..OWNERS).map(|_| Owner::new(random)).collect();
-        Users { owners, pulsed: None, written: Vec::new(), amendments: 0, attempts: 0 }
+        Users {
+            owners,
+            pulsed: None,
+            written: Vec::new(),
+            amendments: 0,
+            attempts: 0,
+            certified: BTreeSet::new(),
+            revoked: false,
+        }
     }
 }
 
@@ -83,6 +100,9 @@ impl World {
         } else {
             format!("name-{owner}-{}", attempt % NAMES_OF_OWNER)
         };
+        if self.scenario.certified && !self.may_write(node, owner) {
+            return;
+        }
         let names = [name.clone()];
         let links = self.links(node);
         let pulsed = self.scenario.pulses && self.users.pulsed.is_none();
@@ -122,6 +142,54 @@ impl World {
             if let Some(chain) = chain {
                 self.users.pulsed = Some(Pulsed { hash, timestamp, chain, minutes: 0 });
             }
+        }
+    }
+
+    /// Whether an owner is certified, as this node has it. Who is not yet is given a certificate, somewhere; half way one of
+    /// those who were is revoked.
+    fn may_write(&mut self, node: usize, owner: usize) -> bool {
+        let half_way = self.users.attempts as usize >= self.scenario.writes / 2;
+        if half_way && !self.users.revoked && self.users.certified.contains(&0) {
+            self.users.revoked = true;
+            let entry = self.users.owners[0].certificate().map(|certificate| CrlEntry {
+                serial: certificate.serial(),
+                date: BEGIN_SECS,
+                reason: None,
+            });
+            let crl = entry.and_then(|entry| authority().crl(&[entry], BEGIN_SECS, BEGIN_SECS).ok());
+            match crl {
+                Some(crl) => self.publish_of_authority(RecordType::Crl, crl.der()),
+                None => self.fail("a CRL cannot be made".to_owned()),
+            }
+        }
+        let now = self.nodes[node].now(self.now_us).unix_secs;
+        let public = *self.users.owners[owner].public();
+        let Some(live) = &self.nodes[node].live else { return false };
+        match live.reader.view().certified(&public, now) {
+            Ok(Certified::Yes) => return true,
+            Ok(Certified::No) => {}
+            _ => return false,
+        }
+        if self.users.certified.insert(owner) {
+            match self.users.owners[owner].certificate() {
+                Some(certificate) => self.publish_of_authority(RecordType::Certificate, certificate.der()),
+                None => self.fail("a certificate cannot be made".to_owned()),
+            }
+        }
+        false
+    }
+
+    /// Has the authority publish something at some node.
+    fn publish_of_authority(&mut self, record_type: RecordType, der: &[u8]) {
+        let Some(node) = self.some_honest() else { return };
+        let links = self.links(node);
+        let timestamp = self.nodes[node].now(self.now_us).unix_secs;
+        let Some(record) = of_authority(record_type, der, &links, timestamp) else { return };
+        let (hash, name) = (record.hash(), String::new());
+        self.note("certify", &[node as u64]);
+        self.born.insert(hash, (self.now_us, node));
+        if self.store_own(node, record) {
+            self.users.written.push(Written { hash, name, node });
         }
     }
 
