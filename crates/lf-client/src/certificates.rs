@@ -2,11 +2,9 @@
 
 use lf_proto::api::{CertificateInfo, CertificateList};
 use lf_proto::cert::{Authority, Certificate, Crl, MASKING_KEY, Serial};
-use lf_proto::record::{Record, RecordBuilder, RecordType};
-use lf_proto::work;
+use lf_proto::record::{Record, RecordType};
 
 use crate::client::wrong;
-use crate::write::check_value;
 use crate::{Client, ClientError, Workers, WriteStep};
 
 /// Certificates asked for at once.
@@ -61,7 +59,7 @@ impl Client {
         workers: Workers,
         step: &mut dyn FnMut(WriteStep) -> bool,
     ) -> Result<Record, ClientError> {
-        self.publish(authority, RecordType::Certificate, certificate.der(), workers, step)
+        self.publish(authority.key(), RecordType::Certificate, certificate.der(), MASKING_KEY, workers, step)
     }
 
     /// Publishes a CRL of an authority, likewise. Nodes take the union of all CRLs.
@@ -75,49 +73,7 @@ impl Client {
         workers: Workers,
         step: &mut dyn FnMut(WriteStep) -> bool,
     ) -> Result<Record, ClientError> {
-        self.publish(authority, RecordType::Crl, crl.der(), workers, step)
-    }
-
-    /// No work is needed where the node counts the authority's key as certified; if it does not, work does as well,
-    /// unless the network is one of certificates alone.
-    fn publish(
-        &self,
-        authority: &Authority,
-        record_type: RecordType,
-        value: &[u8],
-        workers: Workers,
-        step: &mut dyn FnMut(WriteStep) -> bool,
-    ) -> Result<Record, ClientError> {
-        let status = self.status()?;
-        let parameters = &status.genesis_parameters;
-        check_value(value, parameters.record_max_value_size, authority.owner())?;
-        let owner = self.owner_status(authority.owner())?;
-        let builder = RecordBuilder {
-            record_type,
-            value,
-            masking_key: Some(MASKING_KEY),
-            selectors: &[],
-            links: &owner.new_record_links,
-            timestamp: owner.server_time,
-            with_pulse_token: false,
-        };
-        let unworked = builder.build(authority.key())?;
-        let works = !status.local_test_mode && !owner.has_current_certificate && !parameters.auth_required;
-        let work = if works {
-            let billable_bytes = unworked.billable_bytes();
-            let factor = u32::try_from(parameters.work_factor()).unwrap_or(u32::MAX);
-            let difficulty = work::required_difficulty(billable_bytes, factor);
-            let mut progress = |progress| step(WriteStep::Working { billable_bytes, progress });
-            Some(workers.search(unworked.work_hash(), difficulty, &mut progress)?)
-        } else {
-            None
-        };
-        if !step(WriteStep::Posting) {
-            return Err(ClientError::Cancelled);
-        }
-        let record = unworked.sign(authority.key(), work);
-        self.post(&record)?;
-        Ok(record)
+        self.publish(authority.key(), RecordType::Crl, crl.der(), MASKING_KEY, workers, step)
     }
 }
 

@@ -87,6 +87,8 @@ pub struct Config {
     pub urls: Vec<String>,
     /// Trusted oracles.
     pub oracles: Vec<OwnerPublic>,
+    /// Names for some of them.
+    pub oracle_names: BTreeMap<String, OwnerPublic>,
     /// Owners by name.
     pub owners: BTreeMap<String, OwnerEntry>,
     /// Whether the file had owners, if only an empty list.
@@ -158,6 +160,44 @@ impl Config {
         self.owners.iter().find(|(_, entry)| entry.default).map(|(name, entry)| (name.as_str(), entry))
     }
 
+    /// The name of a trusted oracle, if it has one.
+    pub fn oracle_name(&self, oracle: &OwnerPublic) -> Option<&str> {
+        self.oracle_names.iter().find(|(_, named)| *named == oracle).map(|(name, _)| name.as_str())
+    }
+
+    /// Trusts an oracle, and calls it so if a name is given; what it was called before it is called no longer. Whether
+    /// anything changed.
+    ///
+    /// # Errors
+    /// Another oracle has the name.
+    pub fn add_oracle(&mut self, oracle: OwnerPublic, name: Option<&str>) -> Result<bool, String> {
+        let mut changed = false;
+        if let Some(name) = name {
+            match self.oracle_names.get(name) {
+                Some(named) if *named == oracle => {}
+                Some(other) => return Err(format!("the name {name} is that of oracle {other}")),
+                None => {
+                    self.oracle_names.retain(|_, named| *named != oracle);
+                    self.oracle_names.insert(name.to_owned(), oracle);
+                    changed = true;
+                }
+            }
+        }
+        if !self.oracles.contains(&oracle) {
+            self.oracles.push(oracle);
+            changed = true;
+        }
+        Ok(changed)
+    }
+
+    /// Trusts an oracle no longer, and forgets its name; whether it was trusted.
+    pub fn delete_oracle(&mut self, oracle: &OwnerPublic) -> bool {
+        let before = self.oracles.len();
+        self.oracles.retain(|known| known != oracle);
+        self.oracle_names.retain(|_, named| named != oracle);
+        self.oracles.len() < before
+    }
+
     /// Puts a URL first.
     pub fn put_url_first(&mut self, url: &str) {
         self.urls.retain(|known| known != url);
@@ -171,6 +211,7 @@ impl Config {
             match name.to_ascii_lowercase().as_str() {
                 "urls" => config.urls = read("URLs", value)?,
                 "oracles" => config.oracles = read("Oracles", value)?,
+                "oraclenames" => config.oracle_names = read("OracleNames", value)?,
                 "owners" => {
                     config.owners_known = !value.is_null();
                     let owners: BTreeMap<String, Map<String, Value>> = read("Owners", value)?;
@@ -194,6 +235,9 @@ impl Config {
             ("Oracles".to_owned(), json(&self.oracles)),
             ("Owners".to_owned(), if self.is_fresh() { json(&()) } else { self.owners_text() }),
         ];
+        if !self.oracle_names.is_empty() {
+            members.push(("OracleNames".to_owned(), json(&self.oracle_names)));
+        }
         members.extend(self.unknown.iter().map(|(name, value)| (name.clone(), json(value))));
         object(&members, 0)
     }

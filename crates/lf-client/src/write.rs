@@ -252,6 +252,62 @@ impl Client {
         Ok(record)
     }
 
+    /// Publishes a record without selectors: not data, but something that nodes understand. Works for it where that is
+    /// what the node needs.
+    pub(crate) fn publish(
+        &self,
+        owner: &OwnerSecret,
+        record_type: RecordType,
+        value: &[u8],
+        masking_key: &[u8],
+        workers: Workers,
+        step: &mut dyn FnMut(WriteStep) -> bool,
+    ) -> Result<Record, ClientError> {
+        let network = self.network()?;
+        check_value(value, network.value_bytes_max, owner.public())?;
+        let status = self.owner_status(owner.public())?;
+        let builder = RecordBuilder {
+            record_type,
+            value,
+            masking_key: Some(masking_key),
+            selectors: &[],
+            links: &status.new_record_links,
+            timestamp: status.server_time,
+            with_pulse_token: false,
+        };
+        let unworked = builder.build(owner)?;
+        let works = !network.local_test && !status.has_current_certificate && !network.auth_required;
+        let work = if works {
+            let billable_bytes = unworked.billable_bytes();
+            let difficulty = work::required_difficulty(billable_bytes, network.work_factor);
+            let mut progress = |progress| step(WriteStep::Working { billable_bytes, progress });
+            Some(workers.search(unworked.work_hash(), difficulty, &mut progress)?)
+        } else {
+            None
+        };
+        if !step(WriteStep::Posting) {
+            return Err(ClientError::Cancelled);
+        }
+        let record = unworked.sign(owner, work);
+        self.post(&record)?;
+        Ok(record)
+    }
+
+    /// Says that `old` goes on as `new`: a statement by the old key, which nobody can take back. Nodes keep the first one
+    /// that they see.
+    ///
+    /// # Errors
+    /// No answer, the node's reason to refuse the record, or it was stopped.
+    pub fn publish_rotation(
+        &self,
+        old: &OwnerSecret,
+        new: &OwnerPublic,
+        workers: Workers,
+        step: &mut dyn FnMut(WriteStep) -> bool,
+    ) -> Result<Record, ClientError> {
+        self.publish(old, RecordType::Rotation, new.as_bytes(), b"", workers, step)
+    }
+
     fn pulse_record(
         &self,
         owner: &OwnerSecret,

@@ -64,6 +64,27 @@ impl Side {
     }
 }
 
+/// Records that link to the same earlier ones, signed together on all cores.
+const LAYER: u64 = 2_048;
+
+/// The records of one layer: each links to three of the layer before.
+fn layer(owner: &OwnerSecret, before: &[Hash], first: u64, count: u64) -> Vec<Record> {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let share = count.div_ceil(threads as u64).max(1);
+    let build_some = |from: u64| {
+        let numbers = (from..(from + share).min(first + count)).map(|i| {
+            let links: Vec<Hash> = (0..3).map(|n| before[(i + n) as usize % before.len()]).collect();
+            build(owner, RecordType::Datum, &[7; 100], &links, 1_000_000 + i * 7)
+        });
+        numbers.collect::<Vec<_>>()
+    };
+    std::thread::scope(|scope| {
+        let begins = (first..first + count).step_by(share as usize);
+        let workers: Vec<_> = begins.map(|from| scope.spawn(move || build_some(from))).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    })
+}
+
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     let records = args.iter().position(|arg| arg == "--records").and_then(|at| args.get(at + 1));
@@ -73,44 +94,53 @@ fn main() {
     let parameters = GenesisParameters { id: [9; 32], ..GenesisParameters::default() };
     let first = build(&genesis_owner, RecordType::Genesis, parameters.to_json().as_bytes(), &[], 1_000_000);
     let genesis = Genesis::parse(first.as_bytes()).unwrap();
-    for scattered in [true, false] {
-        let mut tips = [first.hash(); 3];
-        let (mut full, mut missing) = (Vec::new(), Vec::new());
-        for i in 0..count {
-            let record = build(&owner, RecordType::Datum, &[7; 100], &tips, 1_000_000 + i * 7);
-            tips[(i % 3) as usize] = record.hash();
-            full.push(record);
-            if scattered && i % (count / MISSING) == count / MISSING / 2 {
-                missing.push(build(&owner, RecordType::Datum, &[8; 100], &tips, 1_000_003 + i * 7));
-            }
+    let mut sides = [Side::new(1, &genesis), Side::new(2, &genesis)];
+    // Made once and kept by the stores alone; both measurements are made with them.
+    let begun = Instant::now();
+    let mut tips = vec![first.hash()];
+    let mut scattered = Vec::new();
+    let mut made = 0;
+    while made < count {
+        let records = layer(&owner, &tips, made, LAYER.min(count - made));
+        tips = records.iter().map(Record::hash).collect();
+        std::thread::scope(|scope| {
+            let [one, two] = &mut sides;
+            scope.spawn(|| one.put(&records));
+            two.put(&records);
+        });
+        made += records.len() as u64;
+        // As many as are due by now.
+        while scattered.len() as u64 * count < made * MISSING {
+            let number = scattered.len() as u64;
+            let links: Vec<Hash> = (0..3).map(|n| tips[(number as usize + n) % tips.len()]).collect();
+            let time = 1_000_003 + number * count / MISSING * 7;
+            scattered.push(build(&owner, RecordType::Datum, &[8; 100], &links, time));
         }
-        if !scattered {
-            missing = full.split_off(full.len() - MISSING as usize);
-        }
-        run(&genesis, &full, &missing, if scattered { "scattered" } else { "newest" });
     }
+    println!("{count} records made and stored twice in {:.2} s", begun.elapsed().as_secs_f64());
+    let newest = layer(&owner, &tips, count, MISSING);
+    let clock = Instant::now();
+    measure(&mut sides, &scattered, "scattered", &clock);
+    measure(&mut sides, &newest, "newest", &clock);
 }
 
-fn run(genesis: &Genesis, full: &[Record], missing: &[Record], name: &str) {
-    let mut sides = [Side::new(1, genesis), Side::new(2, genesis)];
-    sides[0].put(full);
-    sides[1].put(full);
+/// One side gets records that the other lacks; measures how the other gets them.
+fn measure(sides: &mut [Side; 2], missing: &[Record], name: &str, clock: &Instant) {
+    let before = sides[1].store.reader().view().linked();
     sides[0].put(missing);
     let record_bytes: usize = missing.iter().map(|record| record.as_bytes().len()).sum();
+    let now = || Now { ticks_ms: clock.elapsed().as_millis() as u64 + 1, unix_secs: 2_000_000_000 };
     let begun = Instant::now();
-    let now = |at: &Instant| Now { ticks_ms: at.elapsed().as_millis() as u64 + 1, unix_secs: 2_000_000_000 };
-    for side in &mut sides {
+    let noticed: u32 =
+        sides.iter().map(|side| side.store.reader().view().linked() - side.sync.covered()).sum();
+    for side in sides.iter_mut() {
         // Taking notice of what is stored is done once, when a node starts.
         while side.sync.covered() < side.store.reader().view().linked() {
             let view = side.store.reader().view();
-            side.sync.handle(Event::Tick, &view, now(&begun));
+            side.sync.handle(Event::Tick, &view, now());
         }
     }
-    println!(
-        "{name}: {} records taken notice of in {:.2} s",
-        full.len(),
-        begun.elapsed().as_secs_f64() / 2.0
-    );
+    println!("{name}: {noticed} records taken notice of in {:.2} s", begun.elapsed().as_secs_f64());
     let started = Instant::now();
     // A round trip is a question that could only be asked when an answer was there; those asked together are one.
     let (mut rounds, mut bytes) = (0, 0);
@@ -120,12 +150,11 @@ fn run(genesis: &Genesis, full: &[Record], missing: &[Record], name: &str) {
         (0, 0, Event::Connected { peer: b, outbound: false }),
         (0, 1, Event::Connected { peer: a, outbound: true }),
     ]);
-    let goal = full.len() + missing.len() + 1;
-    while sides[1].store.reader().view().linked() < goal as u32 && started.elapsed() < Duration::from_secs(60)
-    {
+    let goal = before + missing.len() as u32;
+    while sides[1].store.reader().view().linked() < goal && started.elapsed() < Duration::from_secs(60) {
         let (round, at, event) = events.pop_front().unwrap_or((rounds, 1, Event::Tick));
         let view = sides[at].store.reader().view();
-        sides[at].sync.handle(event, &view, now(&begun));
+        sides[at].sync.handle(event, &view, now());
         while let Some(action) = sides[at].sync.poll() {
             match action {
                 Action::Ask { ticket, bytes: question, .. } if at == 1 => {
@@ -133,11 +162,8 @@ fn run(genesis: &Genesis, full: &[Record], missing: &[Record], name: &str) {
                         rounds = rounds.max(round + 1);
                         bytes += question.len();
                     }
-                    events.push_back((
-                        round + 1,
-                        0,
-                        Event::Question { peer: b, asked: ticket, bytes: question },
-                    ));
+                    let event = Event::Question { peer: b, asked: ticket, bytes: question };
+                    events.push_back((round + 1, 0, event));
                 }
                 Action::Reply { asked: ticket, bytes: answer } => {
                     bytes += answer.len();
@@ -152,13 +178,18 @@ fn run(genesis: &Genesis, full: &[Record], missing: &[Record], name: &str) {
             }
         }
     }
-    let found = sides[1].store.reader().view().linked() as usize == goal;
+    let found = sides[1].store.reader().view().linked() == goal;
     println!(
-        "{name}: {} missing among {}: {} in {:.2} s, {rounds} round trips, {bytes} bytes for {record_bytes} of records ({:.2} x)",
+        "{name}: {} missing among {goal}: {} in {:.2} s, {rounds} round trips, {bytes} bytes for {record_bytes} of records ({:.2} x)",
         missing.len(),
-        goal,
         if found { "all there" } else { "NOT FOUND" },
         started.elapsed().as_secs_f64(),
         bytes as f64 / record_bytes as f64
     );
+    // The next measurement begins with a new connection.
+    for (at, other) in [(0, b), (1, a)] {
+        let view = sides[at].store.reader().view();
+        sides[at].sync.handle(Event::Disconnected { peer: other }, &view, now());
+        while sides[at].sync.poll().is_some() {}
+    }
 }

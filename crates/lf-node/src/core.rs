@@ -6,7 +6,9 @@
 pub mod accept;
 mod certs;
 pub mod explain;
+
 pub mod limbo;
+pub mod oracle;
 pub mod pulse;
 pub mod query;
 pub mod sync;

@@ -38,10 +38,10 @@ use tokio::task::JoinHandle;
 pub use self::openapi::document as openapi_document;
 use self::tls::{Certificates, Tls};
 pub use self::trust::AuthToken;
-use crate::Node;
 use crate::core::pulse::Allowances;
 use crate::metrics::HttpMetrics;
 use crate::p2p::P2pHandle;
+use crate::{Node, OracleStatus};
 
 /// Watchers that read the store at once.
 const LOOKS_MAX: usize = 2;
@@ -112,6 +112,8 @@ pub(crate) struct Context {
     token: AuthToken,
     /// The node's public key, for `/status`.
     identity: Blob,
+    /// What is told of its oracle, if it is one.
+    oracle: Option<OracleStatus>,
     limits: Limits,
     metrics: HttpMetrics,
     requests: Arc<Semaphore>,
@@ -137,6 +139,7 @@ pub(crate) struct HttpConfig {
     pub(crate) p2p: Option<P2pHandle>,
     pub(crate) token: AuthToken,
     pub(crate) identity: Blob,
+    pub(crate) oracle: Option<OracleStatus>,
     pub(crate) limits: Limits,
     pub(crate) linked: signal::Receiver<u32>,
 }
@@ -180,6 +183,7 @@ impl HttpServer {
             p2p: config.p2p,
             token: config.token,
             identity: config.identity,
+            oracle: config.oracle,
             metrics: HttpMetrics::default(),
             requests: Arc::new(Semaphore::new(limits.requests_max)),
             makes: Arc::new(Semaphore::new(limits.makes_max)),

@@ -18,7 +18,8 @@ mod verifier;
 pub use failure::Failure;
 pub use lf_store::{selftest, tools};
 pub use node::{
-    Counters, Dump, ImportProgress, ImportReport, Node, NodeConfig, NodeError, WatchPlan, store_options,
+    Counters, Dump, ImportProgress, ImportReport, Node, NodeConfig, NodeError, OracleStatus, WatchPlan,
+    store_options,
 };
 pub use p2p::P2pConfig;
 pub use runtime::{RunConfig, RunError, Running, run};

@@ -5,6 +5,7 @@ mod certificates;
 mod import;
 mod limbo;
 mod make;
+mod oracle;
 mod peers;
 mod read;
 mod write;
@@ -27,6 +28,7 @@ use lf_store::{IndexPlace, Store, StoreError, StoreOptions, StoreReader, StoreWr
 
 pub use self::import::{ImportProgress, ImportReport};
 use self::limbo::{Keeper, Signal};
+pub use self::oracle::OracleStatus;
 pub use self::read::{Dump, WatchPlan};
 use crate::core::Rules;
 use crate::core::accept::{self, Verdict};

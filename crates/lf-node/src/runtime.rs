@@ -7,6 +7,7 @@ mod home;
 mod logging;
 mod notify;
 mod offline;
+mod oracle;
 mod secrets;
 
 use std::io;
@@ -23,13 +24,17 @@ use tracing::{info, warn};
 use self::bootstrap::Bootstrap;
 use self::home::Home;
 pub use self::offline::{Offline, OfflineNode};
+use self::oracle::{Oracle, OracleParts};
+use crate::core::sync::SyncStatus;
 use crate::http::tls::{HttpsConfig, Tls, TlsError};
 use crate::http::{HttpConfig, HttpServer, Limits};
-use crate::p2p::{Inbox, P2p, P2pConfig, P2pError, P2pHandle, P2pParts};
+use crate::p2p::{Inbox, P2p, P2pConfig, P2pError, P2pHandle, P2pParts, TargetError};
 use crate::{Node, NodeConfig, NodeError};
 
 /// The most threads that work for requests at once; more wait.
 const BLOCKING_THREADS_MAX: usize = 64;
+/// Between two looks of who watches replication.
+const WATCH_EVERY: Duration = Duration::from_millis(250);
 /// How long threads may take to notice that the node stops.
 const THREADS_TIME_MAX: Duration = Duration::from_secs(2);
 
@@ -42,6 +47,8 @@ pub struct RunConfig {
     pub local_test: bool,
     /// Records need no work, but there are peers. For tests and networks of one machine; refused on the built-in network.
     pub testnet: bool,
+    /// Publish commentary on what this node sees first-hand, with the processor's spare time.
+    pub oracle: bool,
     /// Where to serve HTTP; port 0 takes a free one. None serves nothing.
     pub http: Option<SocketAddr>,
     /// Where to serve HTTPS besides, if anywhere, and with which certificate.
@@ -65,6 +72,7 @@ impl RunConfig {
             home: home.into(),
             local_test: false,
             testnet: false,
+            oracle: false,
             http: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, HTTP_PORT))),
             https: None,
             limits: Limits::default(),
@@ -132,6 +140,16 @@ pub enum RunError {
         /// Its network's id, hexadecimal.
         id: String,
     },
+    /// `seeds` does not name places to connect to.
+    #[error("cannot use {path}, line {line}: {source}; give an address a line, and comments behind #")]
+    Seeds {
+        /// The file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        source: TargetError,
+    },
     /// A secret's file does not hold one.
     #[error("cannot use {path}: {problem}; remove it and the node makes a new one")]
     Secret {
@@ -198,6 +216,7 @@ pub struct Running {
     p2p: Option<P2p>,
     server: Option<HttpServer>,
     bootstrap: Option<Bootstrap>,
+    oracle: Option<Oracle>,
     runtime: Option<Runtime>,
     home: Home,
 }
@@ -258,6 +277,7 @@ impl Running {
             p2p: None,
             server: None,
             bootstrap: None,
+            oracle: None,
             runtime: Some(runtime),
             home,
         };
@@ -269,13 +289,16 @@ impl Running {
                 home: running.home.path().to_owned(),
                 inbox,
             };
-            running.p2p = Some(P2p::start(parts, p2p_config)?);
+            let mut p2p_config = p2p_config.clone();
+            p2p_config.seeds.extend(running.home.seeds()?);
+            running.p2p = Some(P2p::start(parts, &p2p_config)?);
         }
         let http = HttpConfig {
             node: running.node.clone(),
             p2p: running.peers(),
             token,
-            identity: identity.public,
+            identity: identity.owner.public().as_bytes().into(),
+            oracle: config.oracle.then(|| oracle::status(identity.owner.public())),
             limits: config.limits.clone(),
             linked,
         };
@@ -291,6 +314,15 @@ impl Running {
             info!(%address, "serving HTTPS");
         }
         running.bootstrap = Bootstrap::start(&running.node, running.home.path())?;
+        if config.oracle {
+            let parts = OracleParts {
+                node: running.node.clone(),
+                owner: identity.owner,
+                p2p: running.peers(),
+                importing: running.bootstrap.as_ref().map(Bootstrap::reading),
+            };
+            running.oracle = Some(Oracle::start(parts)?);
+        }
         info!(network, local_test = config.local_test, home = %running.home.path().display(), "node started");
         Ok(running)
     }
@@ -364,6 +396,9 @@ impl Running {
         if let Some(server) = self.server.take() {
             runtime.block_on(server.stop());
         }
+        if let Some(oracle) = self.oracle.take() {
+            oracle.stop();
+        }
         if let Some(bootstrap) = self.bootstrap.take() {
             bootstrap.stop();
         }
@@ -386,11 +421,12 @@ impl Drop for Running {
 }
 
 /// Runs a node until SIGTERM or SIGINT; a second one ends the process at once. With HTTPS, SIGHUP is
-/// [`Running::reload`]. Prints a line when it is ready.
+/// [`Running::reload`]. Prints a line when it is ready. Some times a second `watch` is told how replication stands, if
+/// there are peers; it must be quick.
 ///
 /// # Errors
 /// Why it does not run, or did not stop cleanly.
-pub fn run(config: &RunConfig) -> Result<(), RunError> {
+pub fn run(config: &RunConfig, mut watch: impl FnMut(&SyncStatus)) -> Result<(), RunError> {
     let home = Home::open(&config.directory())?;
     logging::install(config, home.path())?;
     let running =
@@ -425,7 +461,18 @@ pub fn run(config: &RunConfig) -> Result<(), RunError> {
     }
     println!("lf node is ready: {place}{peers} (home {}{mode})", running.directory().display());
     notify::tell("READY=1");
-    let name = runtime.block_on(signals.next());
+    let handle = running.peers();
+    let name = runtime.block_on(async {
+        let mut tick = tokio::time::interval(WATCH_EVERY);
+        loop {
+            tokio::select! {
+                name = signals.next() => break name,
+                _ = tick.tick(), if handle.is_some() => {
+                    handle.iter().for_each(|peers| watch(&peers.sync()));
+                }
+            }
+        }
+    });
     info!(signal = name, "stopping");
     notify::tell("STOPPING=1");
     let handle = runtime.handle().clone();

@@ -3,8 +3,10 @@
 
 use std::sync::atomic::AtomicBool;
 
+use lf_node::core::oracle::{Notes, Surroundings};
 use lf_node::{Node, NodeConfig};
 use lf_proto::api::{MakeRecord, MakeSelector, Query, QueryRange};
+use lf_proto::comment::Comment;
 use lf_proto::genesis::{Genesis, GenesisParameters};
 use lf_proto::hash::Hash;
 use lf_proto::owner::{OwnerSecret, OwnerType};
@@ -307,4 +309,48 @@ fn outside_of_local_test_mode_work_is_needed_and_done() {
     let record = made.record.unwrap().to_record().unwrap();
     assert!(record.work().unwrap().difficulty() >= lf_proto::work::cost(record.billable_bytes()));
     assert_eq!(ask(&node, "n", &[]), [["v"]]);
+}
+
+#[test]
+fn an_oracle_notes_what_collides_and_says_it_once() {
+    let home = tempfile::tempdir().unwrap();
+    let node = open(home.path());
+    let (alice, mallory, oracle) = (owner("alice"), owner("mallory"), owner("oracle"));
+    let set = |owner, name, value: &str, timestamp| {
+        node.make_record(&make(owner, name, 0, value, timestamp), &GO_ON).unwrap();
+    };
+    let observe = |notes: &mut Notes, surroundings| {
+        assert!(notes.observe(&node.reader().view(), surroundings).unwrap());
+        notes.waiting()
+    };
+    let fetching = Surroundings::Network { peers: 1, synchronized: false };
+    let mut notes = Notes::new(*oracle.public());
+    set(&alice, "old", "hers", now());
+    set(&mallory, "old", "not his", now());
+    assert_eq!(observe(&mut notes, Surroundings::Alone), 0, "what was there before is no news");
+    set(&alice, "name", "hers", now() - 9);
+    set(&alice, "other", "hers", now());
+    set(&mallory, "name", "not his", now() - 9);
+    set(&mallory, "name", "not his either", now() - 8);
+    set(&alice, "name", "still hers", now() - 8);
+    assert_eq!(observe(&mut notes, Surroundings::Alone), 1, "one comment for all of his revisions");
+    assert_eq!(observe(&mut notes, Surroundings::Importing), 1);
+    set(&mallory, "other", "not his", now());
+    assert_eq!(observe(&mut notes, fetching), 1, "what others had before is no news");
+    let (value, told) = notes.value(1024);
+    let [comment] = &Comment::decode_all(&value)[..] else { panic!("{value:?}") };
+    let subject = node.record(&comment.collides().unwrap()).unwrap().unwrap();
+    assert_eq!(subject.owner(), mallory.public());
+    let links = node.links(None).unwrap();
+    node.post(record(&oracle, RecordType::Commentary, &value, &[], &links, now()).as_bytes()).unwrap();
+    notes.forget(told);
+    for mut notes in [notes, Notes::new(*oracle.public())] {
+        observe(&mut notes, Surroundings::Alone);
+        set(&mallory, "name", "again", now());
+        assert_eq!(observe(&mut notes, Surroundings::Alone), 0, "it stands in the store");
+    }
+    let mut another = Notes::new(*alice.public());
+    observe(&mut another, Surroundings::Alone);
+    set(&mallory, "name", "and again", now());
+    assert_eq!(observe(&mut another, Surroundings::Alone), 1, "another oracle did not say it");
 }

@@ -186,7 +186,7 @@ impl Certificates for Everybody {
         Certified::Yes
     }
 
-    fn follows(&self, _: &OwnerPublic, _: &OwnerPublic, _: u64) -> bool {
+    fn follows(&self, _: &OwnerPublic, _: &OwnerPublic, _: u64, _: u32) -> bool {
         true
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use lf_node::core::accept::{self, Refusal, Verdict};
 use lf_node::core::query::{self, Plan};
-use lf_node::core::{Certificates, Certified, NoCertificates, Rules, pulse};
+use lf_node::core::{Certified, NoCertificates, Rules, pulse};
 use lf_proto::api::{Query, QueryResult};
 use lf_proto::comment::Comment;
 use lf_proto::genesis::Genesis;
@@ -27,18 +27,6 @@ use vectors::{bytes, load, report, text};
 
 /// Any time within the vectors' drift of 10⁹ seconds.
 const NOW: u64 = 1_795_352_600;
-
-/// o1 is certified from the certificate's NotBefore on: what the vectors' CA says, without reading certificates.
-struct OneCertificate {
-    owner: OwnerPublic,
-    not_before: u64,
-}
-
-impl Certificates for OneCertificate {
-    fn certified(&self, owner: &OwnerPublic, timestamp: u64) -> Certified {
-        if *owner == self.owner && timestamp >= self.not_before { Certified::Yes } else { Certified::No }
-    }
-}
 
 fn open(case: &Value) -> (Store, Genesis) {
     let genesis = Genesis::parse(&bytes(case, "genesis_lf")).unwrap();
@@ -141,20 +129,14 @@ fn attempts(case: &Value) -> usize {
 
 fn queries(case: &Value) -> usize {
     let (mut store, genesis) = open(case);
-    let certificate = case["certificate_not_before"].as_u64().map(|not_before| OneCertificate {
-        owner: case["owners"]["o1"].as_str().unwrap().parse().unwrap(),
-        not_before,
-    });
-    let certificates: &dyn Certificates = match &certificate {
-        Some(c) => c,
-        None => &NoCertificates,
-    };
+    let reader = store.reader();
     let rules = Rules {
         parameters: genesis.parameters(),
         genesis_owner: genesis.owner(),
         local_test: true,
-        certificates,
+        certificates: &reader,
     };
+    assert_eq!(reader.has_authorities(), case["ca_certificate_der"].is_string());
     for record in case["records"].as_array().unwrap() {
         add(&mut store, &rules, &bytes(record, "record")).unwrap();
     }

@@ -369,6 +369,9 @@ pub struct NodeStatus {
     /// The oracle's owner, if the node is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oracle: Option<OwnerPublic>,
+    /// Threads of the lowest priority that the oracle works with at most; 0 if the node is none.
+    #[serde(default)]
+    pub oracle_threads: u64,
     /// The port for peers; 0 if there is none.
     #[serde(rename = "P2PPort")]
     pub p2p_port: u16,

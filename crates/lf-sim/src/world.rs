@@ -18,6 +18,7 @@ use std::time::Instant;
 
 use lf_node::core::sync::{Action, Event, PeerId, Ticket};
 use lf_proto::hash::Hash;
+use lf_proto::owner::OwnerPublic;
 use lf_proto::pulse::Pulse;
 use lf_proto::record::Record;
 
@@ -85,6 +86,8 @@ pub struct Figures {
     pub checking_max: usize,
     /// The most gossip messages that waited for a verdict at one honest node.
     pub waiting_max: usize,
+    /// Contested names that honest nodes settled.
+    pub names_settled: u64,
     /// Seconds from the healing to agreement.
     pub settled_secs: u64,
 }
@@ -210,6 +213,8 @@ struct World {
     born: BTreeMap<Hash, (u64, usize)>,
     /// How often hostile nodes have sent something that is provably bad: by (to, from).
     offences: BTreeMap<(usize, usize), u32>,
+    /// Who was given a contested name by a node with these linked records (number and digest).
+    settled: BTreeMap<((u32, u128), [u8; 32]), OwnerPublic>,
     healed: bool,
     /// Some instant, as the rules for pulses want instants: all of them are counted from it.
     instant: Instant,
@@ -257,6 +262,7 @@ impl World {
             users,
             born: BTreeMap::new(),
             offences: BTreeMap::new(),
+            settled: BTreeMap::new(),
             healed: false,
             instant: Instant::now(),
             trace: Trace::new(verbose),
@@ -457,6 +463,7 @@ impl World {
             Action::Publish { bytes } => self.publish(node, bytes),
             Action::Judge { message, verdict, .. } => self.judge(node, message, verdict),
             Action::Ban { peer, secs, reason } => self.ban(node, peer, secs, reason),
+            Action::SettleNames => self.settle_names(node),
         }
     }
 }

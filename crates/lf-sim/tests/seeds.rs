@@ -7,16 +7,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use lf_sim::{Behaviour, Scenario, run};
 
-/// Runs scenarios on all cores and names those that fail.
-fn run_all(scenarios: &[Scenario]) {
+/// Runs scenarios on all cores and names those that fail. Returns how many contested names were settled.
+fn run_all(scenarios: &[Scenario]) -> u64 {
+    let settled = AtomicU64::new(0);
     let (next, failed) = (AtomicU64::new(0), Mutex::new(Vec::new()));
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
-                    if let Err(violation) = run(scenario, false) {
-                        failed.lock().unwrap().push(format!("{scenario}\n  {violation}"));
+                    match run(scenario, false) {
+                        Ok(outcome) => {
+                            let _ = settled.fetch_add(outcome.figures.names_settled, Ordering::Relaxed);
+                        }
+                        Err(violation) => failed.lock().unwrap().push(format!("{scenario}\n  {violation}")),
                     }
                 }
             });
@@ -24,12 +28,14 @@ fn run_all(scenarios: &[Scenario]) {
     });
     let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "{} of {} failed:\n{}", failed.len(), scenarios.len(), failed.join("\n"));
+    settled.into_inner()
 }
 
 #[test]
 fn everything_holds_whatever_goes_wrong() {
     let seeds = std::env::var("LF_SIM_SEEDS").map_or(200, |text| text.parse().unwrap());
-    run_all(&(1..=seeds).map(Scenario::small).collect::<Vec<_>>());
+    let settled = run_all(&(1..=seeds).map(Scenario::small).collect::<Vec<_>>());
+    assert!(settled > 0 || seeds < 100, "no name was contested");
 }
 
 #[test]

@@ -21,7 +21,8 @@ use crate::certs::{Root, add_roots};
 use crate::engine::{Change, EngineError, EngineErrorKind};
 use crate::filter::Filter;
 use crate::rows::{
-    Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, SelectorRow, Standing, Successor, key,
+    Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, SelectorRow, Standing, Successor,
+    index_of, key,
 };
 use crate::txn::Txn;
 
@@ -231,6 +232,8 @@ pub(crate) struct Applier<'a> {
     recent: &'a mut Recent,
     filter: &'a Filter,
     pub(crate) newly_linked: Vec<NewlyLinked>,
+    /// Indexes of linked records that new ones may link to from now on.
+    pub(crate) raised: Vec<u32>,
     /// The latest pulses of this batch, by token.
     pulses: HashMap<u64, Pulse>,
     ready: VecDeque<(Hash, Option<PendingRow>)>,
@@ -247,7 +250,8 @@ impl<'a> Applier<'a> {
         read_record: ReadRecord<'a>,
     ) -> Self {
         let (newly_linked, pulses, ready) = (Vec::new(), HashMap::new(), VecDeque::new());
-        Applier { txn, meta, network, recent, filter, newly_linked, pulses, ready, read_record }
+        let raised = Vec::new();
+        Applier { txn, meta, network, recent, filter, newly_linked, raised, pulses, ready, read_record }
     }
 
     pub(crate) fn standing(&self, hash: &Hash) -> Result<Option<Standing>, IndexError> {
@@ -315,6 +319,30 @@ impl<'a> Applier<'a> {
             Some(_) => return Ok(()),
         };
         self.txn.put(key, claim.encode());
+        Ok(())
+    }
+
+    /// Applies an event: this owner holds a contested id from now on (NODE.md §3). A name that a linked record holds is
+    /// never taken away.
+    pub(crate) fn name_held(&mut self, id: &[u8; 32], owner: &OwnerPublic) -> Result<(), IndexError> {
+        let key = key::claim(id);
+        let claim = self.txn.get(&key)?.map(|v| Claim::decode(&v)).transpose()?;
+        if matches!(claim, Some(Claim::Held { linked: true, .. })) {
+            return Ok(());
+        }
+        self.filter.insert(id);
+        self.txn.put(key, Claim::Held { owner: *owner, linked: true }.encode());
+        for (key, _) in self.txn.prefix(&key::contested_with(id))? {
+            let index = index_of(&key).ok_or(RowError('z'))?;
+            self.txn.remove(key);
+            self.meta.contested = self.meta.contested.saturating_sub(1);
+            let row = self.txn.get(&key::linked(index))?.ok_or(RowError('r'))?;
+            let row = LinkedRow::decode(&row)?.row;
+            if row.owner == *owner && !row.temporal_violation {
+                self.txn.put(key::raised(index), Vec::new());
+                self.raised.push(index);
+            }
+        }
         Ok(())
     }
 
@@ -388,6 +416,11 @@ impl<'a> Applier<'a> {
                     if !linked {
                         self.txn.put(key, Claim::Held { owner, linked: true }.encode());
                     }
+                }
+                Some(Claim::Contested) => {
+                    good = false;
+                    self.txn.put(key::contested(&row.id, index), Vec::new());
+                    self.meta.contested += 1;
                 }
                 _ => good = false,
             }

@@ -133,23 +133,26 @@ pub struct Revocation {
     pub time: Option<u64>,
     /// Why.
     pub reason: Option<Reason>,
+    /// The first record linked here that said so, by index; none for a root that the network dropped.
+    pub index: Option<u32>,
 }
 
 impl Revocation {
     /// What holds for a root that the network dropped, and all below it.
-    const OF_ROOT: Revocation = Revocation { time: None, reason: None };
+    const OF_ROOT: Revocation = Revocation { time: None, reason: None, index: None };
 
     pub(crate) fn encode(self) -> Vec<u8> {
         let mut out = self.time.unwrap_or(0).to_be_bytes().to_vec();
         out.push(self.reason.map_or(0xff, Reason::id));
+        out.extend_from_slice(&self.index.unwrap_or(0).to_be_bytes());
         out
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
         let mut c = Cursor(bytes);
-        match (c.u64(), c.u8()) {
-            (Some(time), Some(reason)) => {
-                Ok(Revocation { time: Some(time), reason: Reason::from_id(reason) })
+        match (c.u64(), c.u8(), c.u32()) {
+            (Some(time), Some(reason), index @ Some(_)) => {
+                Ok(Revocation { time: Some(time), reason: Reason::from_id(reason), index })
             }
             _ => Err(RowError('v')),
         }
@@ -219,7 +222,40 @@ pub fn certified_by(certificates: &[IssuedCertificate], timestamp: u64) -> Certi
     all
 }
 
+impl Revocation {
+    /// What two statements say together: the earliest time, so that it does not depend on the order of arrival, and the
+    /// record that came first.
+    pub(crate) fn and(self, other: Revocation) -> Revocation {
+        let key = |r: &Revocation| (r.time, r.reason.map_or(0xff, Reason::id));
+        let earlier = if key(&other) < key(&self) { other } else { self };
+        Revocation { index: self.index.min(other.index), ..earlier }
+    }
+}
+
 impl View {
+    /// Whether one authority certified both of two owners, so that `new` may be followed when `old` named it as its
+    /// successor at `timestamp`, in the record with this index: `old`'s certificate covered that time and was not revoked
+    /// before, `new`'s was not yet over then and is not revoked at all.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn follows(
+        &self,
+        old: &OwnerPublic,
+        new: &OwnerPublic,
+        timestamp: u64,
+        index: u32,
+    ) -> Result<bool, IndexError> {
+        let mut issuers = self.certificates_where(old, |row| !row.authority && row.covers(timestamp))?;
+        issuers.retain(|c| c.revoked.is_none_or(|r| r.index.is_some_and(|revoked| revoked > index)));
+        if issuers.is_empty() {
+            return Ok(false);
+        }
+        let new = self.certificates_where(new, |row| !row.authority && row.not_after >= timestamp)?;
+        let unrevoked = new.iter().filter(|c| c.revoked.is_none());
+        Ok(unrevoked.map(|c| c.issuer).any(|issuer| issuers.iter().any(|c| c.issuer == issuer)))
+    }
+
     /// What certificates say of an owner at a time, seconds since 1970. Cheap in a network without authorities.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use crate::weights::Weights;
 
 pub(crate) const FILE: &str = "graph.checkpoint";
 const FILE_NEW: &str = "graph.checkpoint.new";
-const MAGIC: [u8; 8] = *b"LFgraph2";
+const MAGIC: [u8; 8] = *b"LFgraph3";
 /// magic, log id, number of records, hash of the last of them, CRC-32 of the linker counts, CRC-32 of all before.
 const HEADER_BYTES: usize = 8 + 16 + 4 + 32 + 4 + 4;
 const BUFFER_BYTES: usize = 1 << 20;

@@ -8,6 +8,7 @@ mod apply;
 mod certs;
 mod checkpoint;
 pub mod engine;
+mod event;
 mod filter;
 pub mod log;
 mod rows;
@@ -26,7 +27,7 @@ pub use certs::{Certified, IssuedCertificate, IssuedPage, Revocation, certified_
 pub use rows::{OwnerTotals, Row, RowError, SelectorRow, Successor};
 pub use store::{
     Applied, FREE_BYTES_MIN, IndexPlace, OpenReport, PENDING_BYTES_MAX, PENDING_RECORDS_MAX, Put, PutOutcome,
-    Store, StoreError, StoreOptions,
+    SettledName, Store, StoreError, StoreOptions,
 };
 pub use view::{
     REPUTATION_COLLISION, REPUTATION_GOOD, REPUTATION_TEMPORAL_VIOLATION, StoreReader, Totals, View,

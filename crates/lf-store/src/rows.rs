@@ -270,7 +270,8 @@ pub(crate) enum Claim {
         /// Whether one of their records is linked.
         linked: bool,
     },
-    /// Rivals came before either was linked: nobody's reputation is positive.
+    /// Rivals came before either was linked: nobody's reputation is positive, until an event of the log says who holds
+    /// the id.
     Contested,
 }
 
@@ -372,6 +373,8 @@ pub(crate) struct Meta {
     pub(crate) ready: u64,
     /// The order of the first of them.
     pub(crate) ready_first: u64,
+    /// Linked records whose name nobody holds.
+    pub(crate) contested: u64,
 }
 
 impl Meta {
@@ -386,6 +389,7 @@ impl Meta {
         out.extend_from_slice(&self.certificates_waiting.to_be_bytes());
         out.extend_from_slice(&self.ready.to_be_bytes());
         out.extend_from_slice(&self.ready_first.to_be_bytes());
+        out.extend_from_slice(&self.contested.to_be_bytes());
         out.extend_from_slice(&self.log_id);
         out
     }
@@ -406,6 +410,7 @@ impl Meta {
                 certificates_waiting: c.u64()?,
                 ready: c.u64()?,
                 ready_first: c.u64()?,
+                contested: c.u64()?,
                 log_id: c.array()?,
             })
         };
@@ -432,10 +437,10 @@ pub(crate) mod key {
         out
     }
 
-    /// Tables that a batch searches by prefix: who waits, who is ready, comments that wait,
-    /// authorities, certificates that wait for one.
+    /// Tables that a batch searches by prefix: who waits, who is ready, comments that wait, authorities,
+    /// certificates that wait for one, contested names.
     pub(crate) fn is_searched_by_prefix(key: &[u8]) -> bool {
-        matches!(key.first(), Some(b'w' | b'q' | b'c' | b'a' | b'x'))
+        matches!(key.first(), Some(b'w' | b'q' | b'c' | b'a' | b'x' | b'z'))
     }
 
     pub(crate) fn meta() -> Vec<u8> {
@@ -475,6 +480,20 @@ pub(crate) mod key {
 
     pub(crate) fn claim(id: &[u8; 32]) -> Vec<u8> {
         join(b'i', &[id])
+    }
+
+    /// `z` id ‖ index: linked records with an id that nobody holds.
+    pub(crate) fn contested(id: &[u8; 32], index: u32) -> Vec<u8> {
+        join(b'z', &[id, &index.to_be_bytes()])
+    }
+
+    pub(crate) fn contested_with(id: &[u8; 32]) -> Vec<u8> {
+        join(b'z', &[id])
+    }
+
+    /// `l` index: linked records that became eligible for links later, when their owner was said to hold their id.
+    pub(crate) fn raised(index: u32) -> Vec<u8> {
+        join(b'l', &[&index.to_be_bytes()])
     }
 
     pub(crate) fn owner(owner: &OwnerPublic) -> Vec<u8> {
@@ -567,9 +586,15 @@ pub(crate) mod key {
     }
 }
 
-/// The index at the end of a key of table `s` or `y`.
+/// The index at the end of a key of table `s`, `y`, `x` or `e`.
 pub(crate) fn index_of(key: &[u8]) -> Option<u32> {
     key.last_chunk::<4>().map(|b| u32::from_be_bytes(*b))
+}
+
+/// The id and the index of a key of table `x`.
+pub(crate) fn contested_of(key: &[u8]) -> Option<([u8; 32], u32)> {
+    let (id, index) = key.get(1..)?.split_first_chunk::<32>()?;
+    Some((*id, u32::from_be_bytes(index.try_into().ok()?)))
 }
 
 /// The timestamp and the token of a key of table `t`.

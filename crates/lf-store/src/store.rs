@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use lf_proto::genesis::Genesis;
 use lf_proto::hash::Hash;
+use lf_proto::owner::OwnerPublic;
 use lf_proto::pulse::Pulse;
 use lf_proto::record::{DecodeError, Record, RecordType};
 use lf_proto::selector::{RecoveredSelector, recover_all};
@@ -21,9 +22,10 @@ use crate::checkpoint;
 use crate::engine::{
     ClosedEngine, DiskPlace, Engine, EngineError, EngineErrorKind, EnginePlace, MemoryPlace,
 };
+use crate::event::Event;
 use crate::filter::Filter;
 use crate::log::{DamageKind, Entry, EntryKind, Log, LogError, LogOptions, LogPosition, LogReader};
-use crate::rows::{Claim, LinkedRow, Meta, PendingRow, Row, RowError, key};
+use crate::rows::{Claim, LinkedRow, Meta, PendingRow, Row, RowError, index_of, key};
 use crate::storage::Storage;
 use crate::txn::Txn;
 use crate::view::{Graph, Shared, StoreReader, View, read};
@@ -35,6 +37,8 @@ pub const FREE_BYTES_MIN: u64 = 64 << 20;
 const CHECKPOINT_RECORDS_MIN: u32 = 100_000;
 /// How much of a cover walk is done under the graph's lock at a time, in records visited.
 const WEIGHT_STEP_MAX: u64 = 4_096;
+/// Records raised under the graph's lock at a time.
+const RAISE_RECORDS: usize = 1_024;
 /// Log entries read ahead and prepared on all cores while the log is applied again.
 const REPLAY_ENTRIES: usize = 4_096;
 /// Log entries prepared together.
@@ -245,6 +249,15 @@ pub struct Applied {
     pub linked: Range<u32>,
 }
 
+/// A contested name that was given to one of its rivals, for good (NODE.md §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SettledName {
+    /// The records' id.
+    pub id: [u8; 32],
+    /// Who holds it now.
+    pub owner: OwnerPublic,
+}
+
 /// What opening found and mended. Each line is for people.
 #[derive(Debug, Clone, Default)]
 pub struct OpenReport {
@@ -446,6 +459,39 @@ impl Store {
             });
         }
         Ok(Applied { records: outcomes, pulses: pulse_fresh, linked: first_linked..self.meta.linked })
+    }
+
+    /// Gives contested names, of which at least one rival has linked records, to the owner whose records weigh most in
+    /// sum; up to `count` of them, at least one. To be called when nothing is known to be missing. What is held stays
+    /// held: a name is settled once, and by the log's word, so that it is the same whenever the index is made again.
+    /// Durable when this returns.
+    ///
+    /// # Errors
+    /// As [`Store::apply`].
+    pub fn settle_names(&mut self, count: usize) -> Result<Vec<SettledName>, StoreError> {
+        self.check_free()?;
+        self.mend()?;
+        let settled = self.settle_sound(count.max(1));
+        if let Err(e) = &settled {
+            self.note_failure(e);
+        }
+        settled
+    }
+
+    fn settle_sound(&mut self, count: usize) -> Result<Vec<SettledName>, StoreError> {
+        if self.meta.contested == 0 {
+            return Ok(Vec::new());
+        }
+        self.log.discard_pending();
+        let (mut settled, mut entries) = (Vec::new(), Vec::new());
+        for (id, owner) in self.view().heaviest_rivals(count)? {
+            let event = Event::NameHeld { id, owner };
+            let at = self.log.append(EntryKind::Event, 0, &event.encode())?;
+            entries.push((at, Prepared::Event(event)));
+            settled.push(SettledName { id, owner });
+        }
+        self.commit(&mut entries, &mut HashMap::new())?;
+        Ok(settled)
     }
 
     fn commit_if_full(
@@ -715,6 +761,9 @@ impl Store {
                     Some((_, Prepared::Pulse(token, pulse))) => {
                         applier.pulse(token, pulse, new)?;
                     }
+                    Some((_, Prepared::Event(Event::NameHeld { id, owner }))) => {
+                        applier.name_held(&id, &owner)?;
+                    }
                     None => break,
                 }
                 applier.meta.applied = entries.peek().map_or(end, |(position, _)| *position).0;
@@ -725,6 +774,7 @@ impl Store {
             }
             let meta = applier.meta;
             let newly_linked = std::mem::take(&mut applier.newly_linked);
+            let raised = std::mem::take(&mut applier.raised);
             engine.commit(applier.into_changes())?;
             let first = self.meta.linked;
             self.meta = meta;
@@ -733,6 +783,7 @@ impl Store {
                 self.shared.horizon.fetch_max(index + 1, Ordering::Release);
                 linked.insert(new.hash, index);
             }
+            raise_in_graph(&self.shared.graph, &raised);
         }
         let changed = {
             let known = read(&shared.network);
@@ -884,6 +935,7 @@ struct RawEntry {
 enum Prepared {
     Record(Box<Row>, Vec<Hash>),
     Pulse(u64, Pulse),
+    Event(Event),
 }
 
 /// Prepares entries on all cores: recovering selectors from their claims takes most of the time of a rebuild. Also
@@ -935,6 +987,9 @@ fn prepare_some(entries: &[RawEntry]) -> Vec<Result<Option<Prepared>, String>> {
             let row = row_of(record, &selectors, raw.position.0, work_verified);
             Ok(Some(Prepared::Record(Box::new(row), record.links().to_vec())))
         }
+        None if raw.entry.kind == EntryKind::Event => {
+            Ok(Event::decode(&raw.entry.payload)?.map(Prepared::Event))
+        }
         None => prepare_pulse(raw),
     };
     entries.iter().zip(&decoded).map(prepare).collect()
@@ -980,6 +1035,17 @@ fn insert_into_graph(graph: &RwLock<Graph>, index: u32, new: &NewlyLinked) -> Re
                 drop(guard);
                 guard = write();
             }
+        }
+    }
+}
+
+/// New records may link to these from now on.
+fn raise_in_graph(graph: &RwLock<Graph>, raised: &[u32]) {
+    for some in raised.chunks(RAISE_RECORDS) {
+        let mut guard = graph.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let Graph { weights, tips } = &mut *guard;
+        for index in some {
+            tips.raise(*index, weights.links(*index).unwrap_or_default());
         }
     }
 }
@@ -1074,5 +1140,11 @@ fn extend_graph(
             insert_into_graph(graph, index, &new)?;
         }
     }
+    // What the checkpoint has from before they were.
+    let mut raised = Vec::new();
+    for pair in engine.snapshot().range(&key::raised(0), &key::raised(linked)) {
+        raised.push(index_of(&pair?.0).ok_or(RowError('l'))?);
+    }
+    raise_in_graph(graph, &raised);
     if read(graph).weights.len() < linked { Err(RowError('r').into()) } else { Ok(()) }
 }

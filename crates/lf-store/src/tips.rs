@@ -5,15 +5,15 @@
 
 /// Records with this many linkers or more are all the same: they are linked only when nothing better is there.
 const LINKERS_MAX: u8 = 4;
-/// Marks a record that is not eligible.
-const INELIGIBLE: u8 = u8::MAX;
+/// Marks a record that is not eligible; its linkers are counted all the same, as it may become so.
+const INELIGIBLE: u8 = 0x80;
 /// How far back the last resort looks for well-linked records.
 const LAST_RESORT_RECORDS: usize = 4096;
 
 /// Counts linkers and keeps the least linked records at hand. About five bytes a record.
 #[derive(Debug, Default)]
 pub(crate) struct Tips {
-    /// Linkers of each record, [`LINKERS_MAX`] for more, or [`INELIGIBLE`].
+    /// Linkers of each record, [`LINKERS_MAX`] for more; and [`INELIGIBLE`].
     linkers: Vec<u8>,
     /// Each record's place in its bucket.
     slots: Vec<u32>,
@@ -52,8 +52,27 @@ impl Tips {
         }
     }
 
+    /// A record that was not eligible becomes so; `links` are its links. Nothing happens to one that is.
+    pub(crate) fn raise(&mut self, index: u32, links: &[u32]) {
+        let Some(count) = self.linkers.get_mut(index as usize).filter(|n| **n & INELIGIBLE != 0) else {
+            return;
+        };
+        *count &= !INELIGIBLE;
+        if let Some(bucket) = self.buckets.get_mut(*count as usize) {
+            self.slots[index as usize] = bucket.len() as u32;
+            bucket.push(index);
+        }
+        for link in links {
+            self.count(*link);
+        }
+    }
+
     fn count(&mut self, index: u32) {
         let Some(count) = self.linkers.get_mut(index as usize) else { return };
+        if *count & INELIGIBLE != 0 {
+            *count = (*count & !INELIGIBLE).saturating_add(1).min(LINKERS_MAX) | INELIGIBLE;
+            return;
+        }
         if *count >= LINKERS_MAX {
             return;
         }
@@ -110,28 +129,36 @@ mod tests {
         /// Against the definition: sort eligible records by linkers, take the fewest.
         #[test]
         fn picks_the_least_linked(
-            records in proptest::collection::vec((any::<bool>(), proptest::collection::vec(any::<u32>(), 0..5)), 1..80),
+            records in proptest::collection::vec((any::<bool>(), any::<bool>(), proptest::collection::vec(any::<u32>(), 0..5)), 1..80),
             count in 1usize..16,
             seed: u64,
         ) {
             let mut tips = Tips::default();
-            let mut linkers: Vec<Option<u32>> = Vec::new();
-            for (index, (eligible, links)) in records.iter().enumerate() {
+            let mut all_links = Vec::new();
+            for (index, (eligible, _, links)) in records.iter().enumerate() {
                 let mut links: Vec<u32> =
                     links.iter().filter(|_| index > 0).map(|l| l % (index as u32).max(1)).collect();
                 links.sort_unstable();
                 links.dedup();
                 tips.push(&links, *eligible);
-                linkers.push(eligible.then_some(0));
-                if *eligible {
-                    for l in &links {
-                        if let Some(n) = &mut linkers[*l as usize] {
-                            *n += 1;
-                        }
+                all_links.push(links);
+            }
+            let mut tips = if seed % 2 == 0 { Tips::restore(tips.linkers().to_vec()) } else { tips };
+            // Some become eligible later, some of those that are already are told so again.
+            for (index, (_, raised, _)) in records.iter().enumerate().filter(|(_, r)| r.1) {
+                prop_assert!(*raised);
+                tips.raise(index as u32, &all_links[index]);
+            }
+            let tips = if seed % 3 == 0 { Tips::restore(tips.linkers().to_vec()) } else { tips };
+            let is_eligible = |index: usize| records[index].0 || records[index].1;
+            let mut linkers: Vec<Option<u32>> = (0..records.len()).map(|i| is_eligible(i).then_some(0)).collect();
+            for (_, links) in all_links.iter().enumerate().filter(|(index, _)| is_eligible(*index)) {
+                for l in links {
+                    if let Some(n) = &mut linkers[*l as usize] {
+                        *n += 1;
                     }
                 }
             }
-            let tips = if seed % 2 == 0 { Tips::restore(tips.linkers().to_vec()) } else { tips };
             let mut state = seed;
             let picked = tips.pick(count, |n| {
                 state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);

@@ -1,5 +1,7 @@
 //! Reading the store: consistent views that wait for no writer.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
@@ -16,8 +18,8 @@ use crate::engine::{Engine, Snapshot};
 use crate::filter::Filter;
 use crate::log::{LogPosition, LogReader};
 use crate::rows::{
-    Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, Standing, Successor, index_of, key,
-    token_of,
+    Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, Standing, Successor, contested_of,
+    index_of, key, token_of,
 };
 use crate::tips::Tips;
 use crate::txn::prefix_last;
@@ -71,6 +73,8 @@ pub struct Totals {
     pub linked_bytes: u64,
     /// Records that wait for others they link to.
     pub pending: u64,
+    /// Linked records with a name that nobody holds: rivals came before either was linked (NODE.md §3).
+    pub contested: u64,
 }
 
 impl StoreReader {
@@ -186,7 +190,12 @@ impl View {
     /// The index failed.
     pub fn totals(&self) -> Result<Totals, IndexError> {
         let meta = self.decoded(&key::meta(), Meta::decode)?.unwrap_or_default();
-        Ok(Totals { linked: meta.linked, linked_bytes: meta.linked_bytes, pending: meta.pending })
+        Ok(Totals {
+            linked: meta.linked,
+            linked_bytes: meta.linked_bytes,
+            pending: meta.pending,
+            contested: meta.contested,
+        })
     }
 
     /// How a record stands; `None` if it is not stored.
@@ -403,6 +412,38 @@ impl View {
         let found = self.decoded(&key::successor(owner), Successor::decode)?;
         // Rows beyond the graph's horizon do not exist yet.
         Ok(found.filter(|successor| successor.index < self.linked()))
+    }
+
+    /// Who should hold contested names: of the rivals with linked records the one whose records with the name weigh most
+    /// in sum, of equals the one with the lowest hash among them (NODE.md §3). Up to `count` names, by id.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub(crate) fn heaviest_rivals(&self, count: usize) -> Result<Vec<([u8; 32], OwnerPublic)>, IndexError> {
+        let mut names: Vec<([u8; 32], HashMap<OwnerPublic, (u128, Hash)>)> = Vec::new();
+        for pair in self.range(b"z", &prefix_last(b"z")) {
+            let (key, _) = pair?;
+            let (id, index) = contested_of(&key).ok_or_else(|| self.noted(RowError('z')))?;
+            if index >= self.horizon {
+                continue;
+            }
+            if names.last().is_none_or(|(last, _)| *last != id) {
+                if names.len() == count {
+                    break;
+                }
+                names.push((id, HashMap::new()));
+            }
+            let row = self.row(index)?.ok_or_else(|| self.noted(RowError('r')))?;
+            if let Some((_, rivals)) = names.last_mut() {
+                let (sum, lowest) = rivals.entry(row.owner).or_insert((0, row.hash));
+                *sum = sum.saturating_add(self.weight(index));
+                *lowest = row.hash.min(*lowest);
+            }
+        }
+        let heaviest = |rivals: HashMap<OwnerPublic, (u128, Hash)>| {
+            rivals.into_iter().max_by_key(|(_, (sum, lowest))| (*sum, Reverse(*lowest)))
+        };
+        Ok(names.into_iter().filter_map(|(id, rivals)| Some((id, heaviest(rivals)?.0))).collect())
     }
 
     /// Up to `count` hashes that stored records link to and that are not stored, ascending, above `after`.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use lf_proto::pulse::Pulse;
 
-use crate::store::{Put, PutOutcome, Store, StoreError};
+use crate::store::{Put, PutOutcome, SettledName, Store, StoreError};
 
 /// Jobs that may wait; beyond them callers wait.
 const QUEUE_JOBS_MAX: usize = 1_024;
@@ -16,6 +16,8 @@ const QUEUE_JOBS_MAX: usize = 1_024;
 const BATCH_RECORDS_MAX: usize = 8_192;
 /// A batch is closed at this many bytes.
 const BATCH_BYTES_MAX: usize = 16 << 20;
+/// Contested names settled at a time.
+const SETTLE_NAMES: usize = 1_000;
 /// How long the writer is idle before it looks whether a checkpoint is due.
 const IDLE: Duration = Duration::from_millis(500);
 
@@ -36,8 +38,11 @@ struct Job {
     reply: Reply,
 }
 
+type SettleReply = Box<dyn FnOnce(Result<Vec<SettledName>, StoreError>) + Send>;
+
 enum Message {
     Job(Job),
+    Settle(SettleReply),
     Stop,
 }
 
@@ -89,7 +94,17 @@ impl StoreWriter {
                 (job.reply)(Err(StoreError::Closed));
                 true
             }
-            Err(TrySendError::Disconnected(Message::Stop)) => true,
+            Err(TrySendError::Disconnected(Message::Stop | Message::Settle(_))) => true,
+        }
+    }
+
+    /// Queues the settlement of some contested names ([`Store::settle_names`]); `reply` is called on the writer's thread.
+    /// Waits while the queue is full.
+    pub fn settle_names(&self, reply: impl FnOnce(Result<Vec<SettledName>, StoreError>) + Send + 'static) {
+        if let Err(std::sync::mpsc::SendError(Message::Settle(reply))) =
+            self.sender.send(Message::Settle(Box::new(reply)))
+        {
+            reply(Err(StoreError::Closed));
         }
     }
 
@@ -140,19 +155,27 @@ fn run(
     let mut stopping = false;
     while !stopping {
         let mut jobs = Vec::new();
+        let mut settle = None;
         match receiver.recv_timeout(IDLE) {
             Ok(Message::Job(job)) => jobs.push(job),
+            Ok(Message::Settle(reply)) => settle = Some(reply),
             Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => stopping = true,
             Err(RecvTimeoutError::Timeout) => {}
         }
         let (mut records, mut bytes) = (0, 0);
-        while !stopping && !jobs.is_empty() && records < BATCH_RECORDS_MAX && bytes < BATCH_BYTES_MAX {
+        while !stopping
+            && settle.is_none()
+            && !jobs.is_empty()
+            && records < BATCH_RECORDS_MAX
+            && bytes < BATCH_BYTES_MAX
+        {
             if let Some(job) = jobs.last() {
                 records += job.puts.len() + job.pulses.len();
                 bytes += job.puts.iter().map(|p| p.record.as_bytes().len()).sum::<usize>();
             }
             match receiver.try_recv() {
                 Ok(Message::Job(job)) => jobs.push(job),
+                Ok(Message::Settle(reply)) => settle = Some(reply),
                 Ok(Message::Stop) => stopping = true,
                 Err(_) => break,
             }
@@ -162,6 +185,9 @@ fn run(
             if !linked.is_empty() {
                 on_linked(linked);
             }
+        }
+        if let Some(reply) = settle {
+            reply(store.settle_names(SETTLE_NAMES));
         }
         match store.mend().and_then(|()| store.checkpoint_if_due()) {
             // Whoever writes is told; said here it would be said twice a second.

@@ -8,12 +8,13 @@ mod model;
 #[path = "support/pool.rs"]
 mod pool;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::SimIndex;
 use lf_proto::pulse::Pulse;
 use lf_store::storage::{SimStorage, Storage};
-use lf_store::{IndexPlace, Put, PutOutcome, Store, StoreError, StoreOptions, Stored};
+use lf_store::{IndexPlace, Put, PutOutcome, Store, StoreError, StoreOptions, Stored, tools};
 use model::{Model, Seen, look};
 use pool::{Pool, Random, pool};
 
@@ -39,6 +40,24 @@ impl Index {
             Index::Disk(directory) => IndexPlace::Disk(directory.path().join("index")),
         }
     }
+}
+
+/// Gives contested names to who should hold them, some or all, and compares with the rule.
+fn settle(store: &mut Store, model: &mut Model, random: &mut Random, context: &str) {
+    let want = model.settle();
+    let contested = store.reader().view().totals().unwrap().contested;
+    assert_eq!(contested > 0, !want.is_empty(), "{context}");
+    let mut got = Vec::new();
+    loop {
+        let some = store.settle_names(random.below(4)).unwrap();
+        if some.is_empty() {
+            break;
+        }
+        got.extend(some.into_iter().map(|name| (name.id, name.owner)));
+    }
+    assert_eq!(got, want, "{context}");
+    assert_eq!(store.reader().view().totals().unwrap().contested, 0, "{context}");
+    model.check_index(&store.reader(), context);
 }
 
 /// One life of a store: all records of the pool in some order, with interruptions. Returns what is seen at the end.
@@ -77,6 +96,9 @@ fn live(pool: &Pool, mut index: Index, seed: u64) -> Seen {
         if random.one_in(3) {
             model.check(&store.reader(), &format!("seed {seed}, after {done}"));
         }
+        if random.one_in(6) {
+            settle(&mut store, &mut model, random, &format!("seed {seed}, after {done}"));
+        }
         if random.one_in(4) {
             store.checkpoint_if_due().unwrap();
         }
@@ -103,6 +125,14 @@ fn live(pool: &Pool, mut index: Index, seed: u64) -> Seen {
         }
     }
     model.check(&store.reader(), &format!("seed {seed}, at the end"));
+    if random.one_in(2) {
+        settle(&mut store, &mut model, random, &format!("seed {seed}, at the end"));
+        store.close().unwrap();
+        let options = options(&disk, index.place(), pool);
+        tools::rebuild(&options, &mut |_, _| {}).unwrap();
+        store = Store::open(options).unwrap().0;
+        model.check(&store.reader(), &format!("seed {seed}, rebuilt"));
+    }
     let tokens: Vec<u64> = pool.pulses.iter().map(|(t, _)| *t).collect();
     let genesis: Vec<Put> = pool
         .genesis
@@ -187,4 +217,56 @@ fn a_pulse_is_news_once_in_a_batch_too() {
     let view = store.reader().view();
     assert_eq!([1, 2].map(|token| view.pulse(token).unwrap()), [Some(pulse(9)), Some(pulse(5))]);
     assert_eq!(store.apply(&[], &batch).unwrap().pulses, [false; 6]);
+}
+
+/// Rivals that came together, in every order: the same one gets the name, once, and nobody takes it away.
+#[test]
+fn contested_names_are_settled_once() {
+    let (mut settled, mut together) = (0, 0);
+    for graph in 0..14 {
+        let pool = pool(graph, 60);
+        let mut holders = BTreeMap::new();
+        for seed in 0..4 {
+            let mut order = pool.puts.clone();
+            // The first links come last, so that all others wait, and rivals meet before either is linked.
+            match seed {
+                0 => order.reverse(),
+                _ => {
+                    let mut rest = order.split_off(1);
+                    Random(seed).shuffle(&mut rest);
+                    order.splice(0..0, rest);
+                }
+            }
+            let disk = SimStorage::new(seed);
+            let options = options(&disk, IndexPlace::Memory, &pool);
+            let (mut store, _) = Store::open(options.clone()).unwrap();
+            let mut model = Model::new(&pool.genesis);
+            store.apply(&order, &[]).unwrap();
+            for put in &order {
+                model.put(put);
+            }
+            let want = model.settle();
+            let got: Vec<_> =
+                store.settle_names(usize::MAX).unwrap().iter().map(|name| (name.id, name.owner)).collect();
+            assert_eq!(got, want);
+            model.check(&store.reader(), "settled");
+            assert_eq!(store.settle_names(usize::MAX).unwrap(), []);
+            settled += got.len();
+            if store.reader().view().totals().unwrap().linked as usize == pool.puts.len() + 2 {
+                together += 1;
+            }
+            // Whether a name is contested depends on the order, who gets it does not: weights are the same everywhere.
+            for (id, owner) in got {
+                assert_eq!(*holders.entry(id).or_insert(owner), owner, "graph {graph}, order {seed}");
+            }
+            // What is settled survives: another start, another index, and a check finds nothing to say.
+            drop(store);
+            let (store, _) = Store::open(options.clone()).unwrap();
+            model.check(&store.reader(), "opened again");
+            drop(store);
+            let report = tools::check(&options).unwrap();
+            assert!(report.is_log_sound(), "{report:?}");
+        }
+    }
+    assert!(settled > 50 && together > 20, "{settled} names, {together} whole graphs");
 }

@@ -94,6 +94,16 @@ pub(crate) fn find_owner<'a>(config: &'a Config, name: &str) -> Result<&'a Owner
     config.owners.get(name).or_else(by_public).ok_or_else(|| unknown_owner(name))
 }
 
+/// An oracle by its name in client.json or by its public form.
+pub(crate) fn find_oracle(config: &Config, given: &str) -> Result<OwnerPublic> {
+    let invalid = |problem: &str| Failure::new(format!("invalid oracle owner {given}: {problem}"));
+    if given.starts_with('@') {
+        return given.parse().map_err(|e: lf_proto::owner::OwnerError| invalid(&e.to_string()));
+    }
+    let named = config.oracle_names.get(given).copied();
+    named.ok_or_else(|| invalid("no oracle has that name").hint("see lf oracle list"))
+}
+
 pub(crate) fn unknown_owner(name: &str) -> Failure {
     Failure::new(format!("an owner named '{name}' does not exist")).hint("see lf owner list")
 }

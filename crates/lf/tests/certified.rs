@@ -153,6 +153,55 @@ fn nobody_else_writes_where_certificates_are_required() {
     assert_eq!(status["GenesisParameters"]["Comment"], "new");
 }
 
+#[test]
+fn a_new_key_takes_an_old_ones_place() {
+    let (_node, home) = network("");
+    let (old, new) = (asks(&home, "old", "p224"), asks(&home, "new", "ed25519"));
+    home.run("owner authorize root.pem old.csr 30").good();
+    home.run("owner authorize root.pem new.csr 30").good();
+    home.run("set --owner old greeting hello").good();
+    home.run("set --owner old score#7 1200").good();
+    home.run("set --owner old --mask secret hidden value").good();
+    assert!(home.run("owner rotate old old").error().contains("the same owner"));
+    assert!(home.run("owner rotate old new nothing").error().contains("has nothing under nothing#0"));
+    assert!(home.run("owner rotate old new hidden").error().contains("give it with --mask"));
+    let rotated = home.run("owner rotate old new greeting score#").good();
+    assert!(rotated.starts_with(&format!("{old} goes on as {new}: =")), "{rotated}");
+    assert!(rotated.lines().nth(2).unwrap().ends_with(" score#7"), "{rotated}");
+    let records = |line: &str| -> Vec<Value> {
+        let sets: Value = serde_json::from_str(&home.run(line).good()).unwrap();
+        sets[0].as_array().unwrap().clone()
+    };
+    let check = |line: &str| {
+        let all = records(line);
+        assert_eq!((all.len(), &all[0]["Record"]["Owner"]), (1, &Value::from(new.as_str())), "{all:#?}");
+        assert_eq!((&all[0]["Value"], &all[0]["Trust"]), (&"hello".into(), &1.0.into()));
+    };
+    check("--json get greeting");
+    let explained = home.run("get --explain greeting").good();
+    assert!(explained.contains(&format!("goes on for old {old}")), "{explained}");
+    // What was not written again stays as it is.
+    assert_eq!(records("--json get --mask secret hidden")[0]["Record"]["Owner"], old.as_str());
+    // The old key is given up for good: as superseded, so that its word stands.
+    home.lf(["ca", "revoke", "root.pem", &old, "--reason", "superseded"]).good();
+    check("--json get greeting");
+    assert_eq!(home.run("get --mask secret hidden").good(), "");
+}
+
+#[test]
+fn without_an_authority_who_wants_to_follow_says_so() {
+    let node = Node::start();
+    node.run("owner new old").good();
+    node.run("owner new new").good();
+    node.run("set --owner old greeting hello").good();
+    let json: Value = serde_json::from_str(&node.run("--json owner rotate old new greeting").good()).unwrap();
+    assert_eq!(json["Records"][0]["Selector"], "greeting#0");
+    node.run("set --owner new greeting changed").good();
+    assert_eq!(node.run("get greeting").good(), "hello | greeting#0\n");
+    assert_eq!(node.run("get --follow-rotations greeting").good(), "changed | greeting#0\n");
+    assert_eq!(node.run("get --follow-rotations --order deterministic greeting").good().lines().count(), 1);
+}
+
 #[cfg(unix)]
 #[test]
 fn the_example_shows_what_it_says() {

@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 
 use lf_client::Client;
 use lf_node::selftest::Signed;
+use lf_proto::comment::Comment;
+use lf_proto::genesis::plain_value;
+use lf_proto::record::{Record, RecordType};
 use serde_json::Value;
 use support::{Home, Node};
 
@@ -84,20 +87,26 @@ fn wait_read(node: &Node, name: &str, value: &str) {
     wait_until(name, TIME_MAX, || node.lf(["get", name]).good().starts_with(value));
 }
 
-/// All records of a node, sorted.
+/// The hashes of all records of a node, sorted.
 fn dump(node: &Node) -> Vec<String> {
+    let mut hashes: Vec<String> = all_records(node).iter().map(|record| record.hash().to_string()).collect();
+    hashes.sort_unstable();
+    hashes
+}
+
+/// All records of a node.
+fn all_records(node: &Node) -> Vec<Record> {
     let file = node.home.path().join("dump");
     let mut stream = client(node).records(None).unwrap();
     std::io::copy(&mut stream, &mut fs::File::create(&file).unwrap()).unwrap();
     let mut bytes = lf_proto::record::RecordStream::default();
     bytes.push(&fs::read(&file).unwrap());
     bytes.end();
-    let mut hashes = Vec::new();
+    let mut records = Vec::new();
     while let Some(record) = bytes.next_record().unwrap() {
-        hashes.push(record.hash().to_string());
+        records.push(record);
     }
-    hashes.sort_unstable();
-    hashes
+    records
 }
 
 /// All nodes have so many records, and the same. What a node counts it shows a moment later.
@@ -232,4 +241,171 @@ fn many_records_go_through() {
     }
     println!("{count} records on {} nodes in {:.1} s", nodes.len(), begun.elapsed().as_secs_f64());
     check_same(&nodes, all);
+}
+
+/// Waits for a line of a node's log.
+fn wait_log(node: &Node, what: &str) {
+    let log = node.base().join("node.log");
+    wait_until(what, TIME_MAX, || fs::read_to_string(&log).is_ok_and(|text| text.contains(what)));
+}
+
+/// All commentary that a node has.
+fn commentary(node: &Node) -> Vec<Record> {
+    let records = all_records(node).into_iter();
+    records.filter(|record| record.record_type() == RecordType::Commentary).collect()
+}
+
+/// The records that commentary says collide, sorted.
+fn subjects(node: &Node) -> Vec<String> {
+    let comments = commentary(node);
+    let comments = comments.iter().flat_map(|record| Comment::decode_all(&plain_value(record).unwrap()));
+    let mut subjects: Vec<String> =
+        comments.filter_map(|comment| comment.collides()).map(|subject| subject.to_string()).collect();
+    subjects.sort_unstable();
+    subjects
+}
+
+/// Sets a value with another owner than the node's client has, and gives the record's hash.
+fn set_as(owner: &Home, node: &Node, name: &str, value: &str) -> String {
+    let printed = owner.lf(["set", "--url", &node.url, name, value]).good();
+    printed.split_whitespace().find(|word| word.starts_with('=')).unwrap().to_owned()
+}
+
+#[test]
+fn an_impostor_sets_a_name_and_nobody_sees_him() {
+    let genesis = genesis_of(&Signed::default());
+    let nodes = network(&genesis, 3, &["--testnet"]);
+    wait_connected(&nodes);
+    nodes[0].lf(["set", "bank", "the bank"]).good();
+    for node in &nodes {
+        wait_read(node, "bank", "the bank");
+    }
+    let before = records(&nodes[0]);
+    let impostor = Home::new();
+    let hash = set_as(&impostor, &nodes[1], "bank", "send me money");
+    for node in &nodes {
+        wait_until("the impostor's record is there", TIME_MAX, || records(node) > before);
+        assert_eq!(node.run("get bank").good(), "the bank | bank#0\n");
+        let sets: Value = serde_json::from_str(&node.run("--json get bank").good()).unwrap();
+        let last = sets[0].as_array().unwrap().last().unwrap();
+        assert_eq!((&last["Hash"], last["LocalTrust"].as_f64()), (&Value::from(hash.clone()), Some(0.0)));
+    }
+}
+
+#[test]
+fn an_oracle_tells_what_the_clients_own_node_did_not_see() {
+    let genesis = genesis_of(&Signed::default());
+    let oracle = start(home_of(&genesis), &["--testnet", "--oracle"], &[]);
+    let other = start(home_of(&genesis), &["--testnet"], &[&oracle]);
+    let nodes = [oracle, other];
+    wait_connected(&nodes);
+    wait_log(&nodes[0], "bears witness from now on");
+    nodes[1].lf(["set", "bank", "the bank"]).good();
+    wait_read(&nodes[0], "bank", "the bank");
+    // A node that is alone at first sees the impostor first.
+    let mine = start(home_of(&genesis), &["--testnet"], &[]);
+    let impostor = Home::new();
+    let hash = set_as(&impostor, &mine, "bank", "send me money");
+    mine.lf(["node", "connect", &place(&nodes[0])]).good();
+    wait_until("the oracle's comment is here", TIME_MAX, || !commentary(&mine).is_empty());
+    assert_eq!(subjects(&mine), [hash]);
+    let speaker = status(&nodes[0])["Oracle"].as_str().unwrap().to_owned();
+    assert_eq!(commentary(&mine)[0].owner().to_string(), speaker);
+    assert!(nodes[0].run("status").good().contains(&speaker));
+    assert_eq!(status(&mine)["Oracle"], Value::Null);
+    // By itself the client's node thinks that the impostor was first.
+    let mut answer = String::new();
+    wait_until("both are here", TIME_MAX, || {
+        answer = mine.run("--json get bank").good();
+        answer.matches("\"Hash\"").count() == 2
+    });
+    assert!(mine.run("get bank").good().starts_with("send me money"), "{answer}");
+    assert!(mine.lf(["get", "--oracle", &speaker, "bank"]).good().starts_with("the bank"));
+    // Once it is trusted, by its name, and by itself.
+    mine.lf(["oracle", "add", &speaker, "delphi"]).good();
+    assert!(mine.run("get bank").good().starts_with("the bank"));
+    assert!(mine.run("get --oracle delphi bank").good().starts_with("the bank"));
+    // Another one, who knows nothing, in its place.
+    let stranger = "@4l737WzvOJqEsX5Z4urXgHrEFmhbfKog";
+    assert!(mine.lf(["get", "--oracle", stranger, "bank"]).good().starts_with("send me money"));
+}
+
+#[test]
+fn a_certified_owner_wins_over_one_who_is_not() {
+    let authority = Home::new();
+    authority.run("makegenesis --name private --links 2 --work-factor 1 --ca Root").good();
+    let genesis = fs::read(authority.path().join("genesis.lf")).unwrap();
+    let mut files = fs::read_dir(authority.path()).unwrap().map(|file| file.unwrap().path());
+    let root = files.find(|path| path.to_string_lossy().contains("genesis-auth-")).unwrap();
+    let oracle = start(home_of(&genesis), &["--testnet", "--oracle"], &[]);
+    let other = start(home_of(&genesis), &["--testnet"], &[&oracle]);
+    let nodes = [oracle, other];
+    wait_connected(&nodes);
+    wait_log(&nodes[0], "bears witness from now on");
+    let bank = &nodes[1].home;
+    bank.run("owner new bank").good();
+    bank.run("owner default bank").good();
+    bank.run("owner makecsr bank --common-name Bank --output bank.csr").good();
+    let request = bank.path().join("bank.csr");
+    let days = ["365", "--url", &nodes[1].url];
+    let args =
+        [&["owner", "authorize", root.to_str().unwrap(), request.to_str().unwrap()], &days[..]].concat();
+    authority.lf(args).good();
+    bank.run("set bank the-bank").good();
+    wait_read(&nodes[0], "bank", "the-bank");
+    // Elsewhere an impostor was first, and has put more work into it.
+    let mine = start(home_of(&genesis), &["--testnet"], &[]);
+    let impostor = Home::new();
+    for n in 0..10 {
+        set_as(&impostor, &mine, "bank", &format!("send me {n} coins"));
+    }
+    mine.lf(["node", "connect", &place(&nodes[0])]).good();
+    wait_until("the oracle's comment is here", TIME_MAX, || !commentary(&mine).is_empty());
+    wait_until("the bank is here", TIME_MAX, || {
+        mine.run("--json get bank").good().matches("\"Hash\"").count() == 2
+    });
+    let speaker = status(&nodes[0])["Oracle"].as_str().unwrap().to_owned();
+    // His own node and the oracle disagree; the weight is his, the certificate is not.
+    let ask = |order: &str| mine.lf(["get", "--oracle", &speaker, "--order", order, "bank"]).good();
+    assert!(ask("weight").starts_with("send me"), "{}", mine.run("get --explain bank").stdout);
+    assert!(ask("trust").starts_with("the-bank"), "{}", mine.run("get --explain bank").stdout);
+}
+
+#[test]
+fn an_oracle_works_while_it_has_nothing_to_say() {
+    let maker = Home::new();
+    maker.run("makegenesis --name private --work-factor 1").good();
+    let genesis = fs::read(maker.path().join("genesis.lf")).unwrap();
+    let oracle = start(home_of(&genesis), &["--oracle"], &[]);
+    let other = start(home_of(&genesis), &[], &[&oracle]);
+    wait_until("commentary with work is everywhere", TIME_MAX, || !commentary(&other).is_empty());
+    let record = &commentary(&other)[0];
+    assert!(record.work().is_some() && record.pulse_token() == 0 && record.links().len() > 1, "{record:?}");
+    assert_eq!(subjects(&other), Vec::<String>::new());
+}
+
+#[test]
+fn an_oracle_says_everything_once_also_in_local_test_mode() {
+    let (first, second, third) = (Home::new(), Home::new(), Home::new());
+    let base = tempfile::Builder::new().prefix("lf-network-").tempdir().unwrap().keep();
+    let node = Node::start_in(base, &["--oracle", "--logstderr"]);
+    set_as(&first, &node, "before", "was here before the oracle looked");
+    wait_until("the oracle speaks", TIME_MAX, || {
+        // What comes before the oracle looks for the first time it does not speak of.
+        set_as(&first, &node, "name", "one");
+        set_as(&second, &node, "name", &format!("two {}", records(&node)));
+        !subjects(&node).is_empty()
+    });
+    assert_eq!(subjects(&node).len(), 1, "one comment is enough for all records of an owner");
+    let base = node.into_base();
+    let node = Node::start_in(base, &["--oracle"]);
+    let mut later = Vec::new();
+    wait_until("the oracle speaks again", TIME_MAX, || {
+        set_as(&second, &node, "name", &format!("two {}", records(&node)));
+        later.push(set_as(&third, &node, "name", &format!("three {}", records(&node))));
+        subjects(&node).len() > 1
+    });
+    let said = subjects(&node);
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert_eq!(said.iter().filter(|subject| later.contains(subject)).count(), 1, "{said:?} {later:?}");
 }

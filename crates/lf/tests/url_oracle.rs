@@ -61,6 +61,36 @@ fn oracles() {
 }
 
 #[test]
+fn oracles_have_names_beside_the_list_that_others_read() {
+    let home = Home::new();
+    let (one, two) = ("@4l737WzvOJqEsX5Z4urXgHrEFmhbfKog", "@Xd7cEkNNO7CddJIuWuf959PywervQb1LXQrWZzifZnb");
+    home.lf(["oracle", "add", one, "first"]).good();
+    home.lf(["oracle", "add", two]).good();
+    assert_eq!(home.run("oracle").good(), format!("{one} first\n{two}\n"));
+    let json =
+        || -> serde_json::Value { serde_json::from_str(&home.run("--json oracle list").good()).unwrap() };
+    assert_eq!(json(), serde_json::json!([{ "Owner": one, "Name": "first" }, { "Owner": two }]));
+    let file = || -> serde_json::Value {
+        serde_json::from_str(&std::fs::read_to_string(home.path().join("client.json")).unwrap()).unwrap()
+    };
+    assert_eq!(file()["Oracles"], serde_json::json!([one, two]));
+    assert_eq!(file()["OracleNames"], serde_json::json!({ "first": one }));
+    assert!(home.lf(["oracle", "add", one, "first"]).good().contains("already exists"));
+    assert!(home.lf(["oracle", "add", two, "first"]).error().contains(&format!("that of oracle {one}")));
+    // A new name takes the old one's place.
+    home.lf(["oracle", "add", one, "uno"]).good();
+    assert_eq!(home.run("oracle").good(), format!("{one} uno\n{two}\n"));
+    for bad in ["", "@uno", "a\nb"] {
+        home.lf(["oracle", "add", two, bad]).usage_error();
+    }
+    assert!(home.run("oracle delete first").error().contains("invalid oracle owner first"));
+    assert!(home.run("get --oracle first x").error().contains("no oracle has that name"));
+    assert_eq!(home.run("oracle delete uno").good(), format!("{one} removed from trusted oracle list\n"));
+    assert_eq!(home.run("oracle").good(), format!("{two}\n"));
+    assert!(file().get("OracleNames").is_none());
+}
+
+#[test]
 fn unreachable_nodes_are_named_with_a_hint() {
     let home = Home::new();
     let url = "http://127.0.0.1:1";

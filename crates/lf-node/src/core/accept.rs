@@ -158,18 +158,16 @@ pub fn check_limits(record: &Record, rules: &Rules<'_>, now: u64) -> Result<(), 
 enum Approval {
     /// None is needed.
     Given,
-    /// It has a certificate, and work besides, which is verified too: if the certificate is revoked one day, the work
-    /// counts on every node alike.
-    Certified,
-    /// By its work.
-    ByWork,
+    /// By its work; or by a certificate, and it has work besides. That must hold, too: a record's weight is what its work
+    /// claims, so whoever could claim work for nothing could buy every name.
+    IfWorkHolds,
     /// By nothing, for now. If it `has_work`, that is verified all the same: its work would do after an amendment.
     Missing { refusal: Refusal, has_work: bool },
 }
 
 impl Approval {
     fn looks_at_work(&self) -> bool {
-        matches!(self, Approval::ByWork | Approval::Certified | Approval::Missing { has_work: true, .. })
+        matches!(self, Approval::IfWorkHolds | Approval::Missing { has_work: true, .. })
     }
 }
 
@@ -283,8 +281,7 @@ fn conclude(
     let holds = matches!(work, Some(Ok(())));
     match approval {
         Approval::Given => Verdict::Accepted(verified),
-        Approval::Certified => Verdict::Accepted(Verified { work_verified: holds, ..verified }),
-        Approval::ByWork => {
+        Approval::IfWorkHolds => {
             let slow = SlowWork { verified, required };
             if matches!(&work, Some(Err(e)) if e.is_undecided()) {
                 return Verdict::SlowWork(slow);
@@ -319,7 +316,7 @@ pub fn check_new(verified: &Verified, rules: &Rules<'_>) -> Result<(), Refusal> 
 /// found wanting may approve it now.
 pub fn may_be_approved(record: &Record, rules: &Rules<'_>) -> bool {
     let required = rules.required_difficulty(record.billable_bytes());
-    matches!(approval(record, required, rules), Ok(Approval::Given | Approval::Certified | Approval::ByWork))
+    matches!(approval(record, required, rules), Ok(Approval::Given | Approval::IfWorkHolds))
 }
 
 /// What approves a record, as far as that can be seen without verifying its work. One that nothing can approve cannot
@@ -331,13 +328,13 @@ fn approval(record: &Record, required: u32, rules: &Rules<'_>) -> Result<Approva
     let difficulty = record.work().map(Work::difficulty);
     let enough = difficulty.is_some_and(|d| d >= required);
     if rules.certificates.certified(record.owner(), record.timestamp()) != Certified::No {
-        return Ok(if enough { Approval::Certified } else { Approval::Given });
+        return Ok(if difficulty.is_some() { Approval::IfWorkHolds } else { Approval::Given });
     }
     if rules.parameters.auth_required {
         return Ok(Approval::Missing { refusal: Refusal::CertificateRequired, has_work: false });
     }
     if enough {
-        return Ok(Approval::ByWork);
+        return Ok(Approval::IfWorkHolds);
     }
     let problem = if difficulty.is_none() { "it has none" } else { "its difficulty is too low" };
     let refusal = Refusal::Work { problem, required };

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use lf_proto::cert::Reason;
 use lf_proto::owner::OwnerPublic;
 pub use lf_store::Certified;
-use lf_store::{IssuedCertificate, Revocation, StoreReader, View, certified_by};
+use lf_store::{IssuedCertificate, StoreReader, View, certified_by};
 
 /// Owners that are kept in mind for one query.
 const OWNERS_MAX: usize = 10_000;
@@ -16,23 +15,11 @@ pub trait Certificates: Sync {
     /// What is known of `owner` at `timestamp`, seconds since 1970.
     fn certified(&self, owner: &OwnerPublic, timestamp: u64) -> Certified;
 
-    /// Whether one authority stands behind both, so that queries follow `new` when `old` said at `timestamp` that it
-    /// goes on as `new`. Nobody is followed by who knows of no authorities.
-    fn follows(&self, _old: &OwnerPublic, _new: &OwnerPublic, _timestamp: u64) -> bool {
+    /// Whether one authority certified both, so that `new` is followed when `old` named it as its successor at
+    /// `timestamp` in the record with this index: `new` must not be revoked, `old` not before it said so.
+    fn follows(&self, _old: &OwnerPublic, _new: &OwnerPublic, _timestamp: u64, _index: u32) -> bool {
         false
     }
-}
-
-/// The authority that issued both's certificates must have meant it: that of `new` is valid now, and that of `old` was
-/// when it spoke. Once it is revoked, only an authority that calls it superseded says that it was `old` itself who spoke
-/// before; with any other reason it may have been who stole the key.
-fn followed(old: &[IssuedCertificate], new: &[IssuedCertificate], timestamp: u64) -> bool {
-    let superseded = |revocation: Revocation| {
-        revocation.reason == Some(Reason::Superseded) && revocation.time.is_some_and(|time| timestamp <= time)
-    };
-    let spoke = |c: &IssuedCertificate| c.covers(timestamp) && c.revoked.is_none_or(superseded);
-    let valid = |c: &IssuedCertificate| c.revoked.is_none();
-    old.iter().filter(|c| spoke(c)).any(|c| new.iter().any(|n| valid(n) && n.issuer == c.issuer))
 }
 
 /// No owner is certified: what holds in a network without certificate authorities.
@@ -51,9 +38,8 @@ impl Certificates for View {
         View::certified(self, owner, timestamp).unwrap_or(Certified::No)
     }
 
-    fn follows(&self, old: &OwnerPublic, new: &OwnerPublic, timestamp: u64) -> bool {
-        let certificates = |owner| self.certificates_of(owner).unwrap_or_default();
-        self.has_authorities() && followed(&certificates(old), &certificates(new), timestamp)
+    fn follows(&self, old: &OwnerPublic, new: &OwnerPublic, timestamp: u64, index: u32) -> bool {
+        View::follows(self, old, new, timestamp, index).unwrap_or(false)
     }
 }
 
@@ -67,8 +53,8 @@ impl Certificates for StoreReader {
         }
     }
 
-    fn follows(&self, old: &OwnerPublic, new: &OwnerPublic, timestamp: u64) -> bool {
-        Certificates::follows(&self.view(), old, new, timestamp)
+    fn follows(&self, old: &OwnerPublic, new: &OwnerPublic, timestamp: u64, index: u32) -> bool {
+        self.has_authorities() && Certificates::follows(&self.view(), old, new, timestamp, index)
     }
 }
 
@@ -104,8 +90,8 @@ impl Certificates for OwnerCache<'_> {
         owners.insert(*owner, certificates);
         certified
     }
-    fn follows(&self, old: &OwnerPublic, new: &OwnerPublic, timestamp: u64) -> bool {
-        // A query asks it once for each owner who named a successor.
-        Certificates::follows(self.view, old, new, timestamp)
+
+    fn follows(&self, old: &OwnerPublic, new: &OwnerPublic, timestamp: u64, index: u32) -> bool {
+        self.any && Certificates::follows(self.view, old, new, timestamp, index)
     }
 }

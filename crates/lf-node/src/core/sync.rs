@@ -73,7 +73,7 @@ pub enum Event {
     Connected {
         /// The peer.
         peer: PeerId,
-        /// Whether we dialled it.
+        /// Whether we dialled it. A first sync is rather begun with such a peer: others may have come in order to be asked.
         outbound: bool,
     },
     /// A peer has no connection any more. Its questions are void, and ours to it have failed.
@@ -224,6 +224,9 @@ pub enum Action {
         /// What it is.
         verdict: Verdict,
     },
+    /// Settle contested names: nothing is known to be missing, so those that nobody holds can be given to whose records
+    /// weigh most (NODE.md §3). Some of them at least; it is said again while there are any.
+    SettleNames,
     /// Close all connections to a peer and let it not come back before some time.
     Ban {
         /// The peer.
@@ -297,6 +300,9 @@ const LIMBO_MAX: usize = super::limbo::Bounds::USUAL.records;
 /// How long a comparison that found nothing missing counts.
 const SYNCED_MS: u64 = 120_000;
 
+/// How often contested names are settled, at most.
+const SETTLE_EVERY_MS: u64 = 1_000;
+
 /// Replication of one node.
 pub struct Sync {
     rng: SeededRng,
@@ -313,6 +319,7 @@ pub struct Sync {
     announcements: Announcements,
     /// Records that wait for approval: they are not fetched again.
     limbo: BTreeSet<Bound>,
+    settle_next_ms: u64,
     gossip_new: u64,
     received_bytes: u64,
     sent_bytes: u64,
@@ -340,6 +347,7 @@ impl Sync {
             wanting: Wanting::default(),
             announcements: Announcements::default(),
             limbo: BTreeSet::new(),
+            settle_next_ms: 0,
             gossip_new: 0,
             received_bytes: 0,
             sent_bytes: 0,
@@ -406,8 +414,8 @@ impl Sync {
 
     fn on_event(&mut self, event: Event, view: &View) -> Result<(), IndexError> {
         match event {
-            Event::Connected { peer, .. } => {
-                self.peers.entry(peer).or_insert_with(|| Peer::new(self.now.ticks_ms));
+            Event::Connected { peer, outbound } => {
+                self.peers.entry(peer).or_insert_with(|| Peer::new(outbound, self.now.ticks_ms));
                 Ok(())
             }
             Event::Disconnected { peer } => {
@@ -466,6 +474,18 @@ impl Sync {
         self.publish_pulses();
         self.hint();
         self.ban();
+        self.settle_names(view)
+    }
+
+    /// While records are still missing, whose records weigh most says nothing. A name that is held is not concerned.
+    fn settle_names(&mut self, view: &View) -> Result<(), IndexError> {
+        if self.now.ticks_ms < self.settle_next_ms || !self.status().synchronized {
+            return Ok(());
+        }
+        self.settle_next_ms = self.now.ticks_ms.saturating_add(SETTLE_EVERY_MS);
+        if view.totals()?.contested > 0 {
+            self.actions.push_back(Action::SettleNames);
+        }
         Ok(())
     }
 

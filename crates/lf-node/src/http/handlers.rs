@@ -114,6 +114,10 @@ fn links_count(text: Option<&str>) -> Option<usize> {
 pub(super) fn status(context: &Context, _: &Call) -> Result<Reply, Failure> {
     let mut status = context.node.status()?;
     status.identity = context.identity.clone();
+    if let Some(oracle) = context.oracle {
+        status.oracle = Some(oracle.owner);
+        status.oracle_threads = oracle.threads as u64;
+    }
     peers::complete(&mut status, context);
     if let Some(certificates) = &context.certificates {
         status.https_until = certificates.not_after();

@@ -119,7 +119,7 @@ impl Keeper {
         match replace(&self.path, &bytes) {
             Ok(()) => *self.saved.lock().unwrap_or_else(PoisonError::into_inner) = version,
             Err(e) => {
-                tracing::warn!("cannot write {}: {e}; a restart forgets what waits", self.path.display())
+                tracing::warn!("cannot write {}: {e}; a restart forgets what waits", self.path.display());
             }
         }
     }

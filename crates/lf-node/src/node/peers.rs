@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use lf_proto::hash::Hash;
 use lf_proto::pulse::Pulse;
 use lf_proto::record::Record;
 use lf_store::{PutOutcome, Stored, View};
+use tracing::{info, warn};
 
 use super::{Node, Tally, now};
 use crate::core::accept::{Refusal, check_limits};
@@ -52,6 +54,20 @@ impl Node {
                 job.lock().unwrap_or_else(PoisonError::into_inner).take(&places, verdicts);
             });
         }
+    }
+
+    /// Gives contested names to whose records weigh most (NODE.md §3), once, and logs it. Returns at once; some names
+    /// may be left for the next time. For when nothing is known to be missing.
+    pub(crate) fn settle_names(&self) {
+        self.inner.writer.settle_names(|settled| match settled {
+            Ok(names) => {
+                for name in names {
+                    let (id, owner) = (Hash(name.id), name.owner);
+                    info!(%id, %owner, "a contested name is settled: from now on it is this owner's");
+                }
+            }
+            Err(error) => warn!(%error, "contested names are not settled; tried again"),
+        });
     }
 
     /// Sets who is told of pulses that clients had accepted here. The first one stays.

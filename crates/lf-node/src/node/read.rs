@@ -65,7 +65,10 @@ impl Node {
         let parameters = self.inner.reader.parameters();
         Tally::add(&self.inner.tally.queries);
         let situation = explain::Situation { now: now(), synchronized };
-        Ok(explain::explain(&plan, &self.inner.reader.view(), &self.rules(&parameters), situation)?)
+        let view = self.inner.reader.view();
+        let certificates = OwnerCache::new(&view);
+        let rules = Rules { certificates: &certificates, ..self.rules(&parameters) };
+        Ok(explain::explain(&plan, &view, &rules, situation)?)
     }
 
     /// A stored record, linked or pending, of any reputation.
@@ -108,6 +111,7 @@ impl Node {
             genesis_records: self.inner.genesis.to_bytes().into(),
             genesis_parameters: self.inner.reader.parameters(),
             oracle: None,
+            oracle_threads: 0,
             p2p_port: 0,
             local_test_mode: self.inner.rules.local_test,
             identity: Blob::default(),

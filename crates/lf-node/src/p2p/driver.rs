@@ -184,6 +184,7 @@ impl<E: Engine> Driving<E> {
             Action::Reply { asked, bytes } => self.command(Command::Reply { asked, bytes }),
             Action::Publish { bytes } => self.command(Command::Publish { bytes }),
             Action::Judge { message, verdict, .. } => self.command(Command::Judge { message, verdict }),
+            Action::SettleNames => self.node.settle_names(),
             Action::Ban { peer, secs, reason } => {
                 self.command(Command::Ban { peer, secs, reason: reason.to_owned() });
             }

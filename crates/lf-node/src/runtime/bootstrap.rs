@@ -19,6 +19,7 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Bootstrap {
     cancel: Arc<AtomicBool>,
+    reading: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
@@ -32,12 +33,21 @@ impl Bootstrap {
             Err(source) => return Err(RunError::File { action: "open", path, source }),
         };
         let cancel = Arc::new(AtomicBool::new(false));
-        let (node, flag) = (node.clone(), cancel.clone());
+        let reading = Arc::new(AtomicBool::new(true));
+        let (node, flag, begun) = (node.clone(), cancel.clone(), reading.clone());
         let thread = std::thread::Builder::new()
             .name("lf-bootstrap".to_owned())
-            .spawn(move || import(&node, file, &path, &flag))
+            .spawn(move || {
+                import(&node, file, &path, &flag);
+                begun.store(false, Ordering::Relaxed);
+            })
             .map_err(|source| RunError::System { action: "start a thread", source })?;
-        Ok(Some(Bootstrap { cancel, thread }))
+        Ok(Some(Bootstrap { cancel, reading, thread }))
+    }
+
+    /// True until it has ended.
+    pub(super) fn reading(&self) -> Arc<AtomicBool> {
+        self.reading.clone()
     }
 
     /// Stops it; what is in stays in, and the file stays for the next start.

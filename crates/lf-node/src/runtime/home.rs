@@ -8,6 +8,10 @@ use std::path::{Path, PathBuf};
 use lf_proto::genesis::{GENESIS_BYTES_MAX, Genesis};
 
 use super::RunError;
+use crate::p2p::Target;
+
+/// Bytes of `seeds` that are read: far more than 64 lines, which are used.
+const SEEDS_BYTES_MAX: u64 = 64 << 10;
 
 /// A home that is ours while this lives.
 #[derive(Debug)]
@@ -79,6 +83,29 @@ impl Home {
         }
         Genesis::parse(&bytes).map_err(|source| RunError::Genesis { path, source })
     }
+
+    /// Where to connect to first: the lines of `seeds`, if there is such a file, without empty ones and comments.
+    pub(super) fn seeds(&self) -> Result<Vec<Target>, RunError> {
+        let path = self.path.join("seeds");
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(RunError::File { action: "open", path, source }),
+        };
+        let mut text = String::new();
+        if let Err(source) = file.take(SEEDS_BYTES_MAX).read_to_string(&mut text) {
+            return Err(RunError::File { action: "read", path, source });
+        }
+        let mut seeds = Vec::new();
+        for (line, text) in (1..).zip(text.lines()) {
+            let place = text.split('#').next().unwrap_or_default().trim();
+            if !place.is_empty() {
+                let seed = place.parse();
+                seeds.push(seed.map_err(|source| RunError::Seeds { path: path.clone(), line, source })?);
+            }
+        }
+        Ok(seeds)
+    }
 }
 
 impl Drop for Home {
@@ -107,6 +134,20 @@ mod tests {
         // What a killed node leaves is no hindrance.
         std::fs::write(&pid_path, "99999999\n").unwrap();
         drop(Home::open(&path).unwrap());
+    }
+
+    #[test]
+    fn seeds_are_lines_of_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::open(directory.path()).unwrap();
+        assert_eq!(home.seeds().unwrap(), []);
+        let path = directory.path().join("seeds");
+        std::fs::write(&path, "# ours\n\none.example.org:9908  # in Oslo\n [2001:db8::1]:5\n").unwrap();
+        let seeds: Vec<String> = home.seeds().unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(seeds, ["one.example.org:9908", "[2001:db8::1]:5"]);
+        std::fs::write(&path, "one.example.org\na b\n").unwrap();
+        let message = home.seeds().unwrap_err().to_string();
+        assert!(message.contains("seeds, line 2: it is neither"), "{message}");
     }
 
     #[test]

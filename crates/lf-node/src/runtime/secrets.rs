@@ -6,7 +6,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use lf_proto::base62;
-use lf_proto::blob::Blob;
 use lf_proto::owner::{OwnerSecret, OwnerType};
 use zeroize::Zeroizing;
 
@@ -34,8 +33,8 @@ pub(super) fn auth_token(home: &Path) -> Result<AuthToken, RunError> {
 
 /// Who the node is.
 pub(super) struct Identity {
-    /// Its public key.
-    pub(super) public: Blob,
+    /// Its key as an owner, in whose name an oracle comments.
+    pub(super) owner: OwnerSecret,
     /// Its Ed25519 secret key, which proves to peers who it is.
     pub(super) secret: Zeroizing<[u8; 32]>,
 }
@@ -59,7 +58,7 @@ pub(super) fn identity(home: &Path) -> Result<Identity, RunError> {
     let key = bytes.get(1..33).and_then(|key| key.try_into().ok()).map(Zeroizing::new);
     let key = key.filter(|_| secret.public().owner_type() == OwnerType::Ed25519);
     let key = key.ok_or_else(|| RunError::Secret { path, problem: "it is no Ed25519 key".to_owned() })?;
-    Ok(Identity { public: secret.public().as_bytes().into(), secret: key })
+    Ok(Identity { owner: secret, secret: key })
 }
 
 fn random(bytes: &mut [u8]) -> Result<(), RunError> {
@@ -104,8 +103,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let home = directory.path();
         auth_token(home).unwrap();
-        let public = identity(home).unwrap().public;
-        assert_eq!(public.0.len(), 32);
+        let public = *identity(home).unwrap().owner.public();
+        assert_eq!(public.as_bytes().len(), 32);
         let texts: Vec<String> = ["authtoken.secret", "identity-secret.pem"]
             .iter()
             .map(|name| {
@@ -115,7 +114,7 @@ mod tests {
             .collect();
         assert!(base62::decode(texts[0].trim()).unwrap().len() == 32);
         auth_token(home).unwrap();
-        assert_eq!(identity(home).unwrap().public, public);
+        assert_eq!(*identity(home).unwrap().owner.public(), public);
         assert_eq!(std::fs::read_to_string(home.join("authtoken.secret")).unwrap(), texts[0]);
         for (name, junk) in [("authtoken.secret", "short"), ("identity-secret.pem", "junk")] {
             std::fs::write(home.join(name), junk).unwrap();

@@ -21,7 +21,7 @@ fn child() {
     let Some(home) = std::env::var_os(HOME) else { return };
     let mut config = config(Path::new(&home));
     config.log_json = std::env::var_os(JSON).is_some();
-    if let Err(error) = lf_node::run(&config) {
+    if let Err(error) = lf_node::run(&config, |_| {}) {
         eprintln!("ERROR: {error}");
         std::process::exit(1);
     }

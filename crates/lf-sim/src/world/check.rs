@@ -86,6 +86,10 @@ impl World {
                 sets.collect::<Vec<_>>().join(", ")
             ));
         }
+        let contested = |live: &Live| live.reader.view().totals().map_or(u64::MAX, |totals| totals.contested);
+        if let Some((node, live)) = self.honest().find(|(_, live)| contested(live) > 0) {
+            return Some(format!("node {node} has {} records of names nobody holds", contested(live)));
+        }
         let behind = self.honest().find(|(_, live)| !live.sync.status().synchronized);
         behind.map(|(node, live)| {
             format!("node {node} does not say it is synchronized: {:?}", live.sync.status())

@@ -20,6 +20,8 @@ use crate::verdicts::{outcome_of, rules};
 /// and the checks of one core.
 const BATCH_US: u64 = 3_000;
 const RECORD_US: u64 = 150;
+/// Contested names that are settled at a time: few, so that some are left for the next time.
+const SETTLE_NAMES: usize = 2;
 /// Hash steps that the pulses of one message may cost.
 const PULSE_STEPS_MAX: u64 = 1 << 20;
 /// Records under check at a node, at most.
@@ -121,6 +123,31 @@ impl World {
         }
         let down_us = self.random.below(15_000_000);
         self.plan_in(down_us, Happening::Start { node });
+    }
+
+    /// Gives contested names to who should hold them.
+    pub(super) fn settle_names(&mut self, node: usize) {
+        let SimNode { live: Some(live), storage, .. } = &mut self.nodes[node] else { return };
+        let settled = live.store.settle_names(SETTLE_NAMES);
+        if storage.is_dead() {
+            return self.die(node);
+        }
+        match settled {
+            Ok(names) => {
+                let records = (live.linked, live.digest);
+                for name in names {
+                    self.figures.names_settled += u64::from(self.nodes[node].is_honest());
+                    // Who gets a name is decided by the records alone.
+                    let owner = *self.settled.entry((records, name.id)).or_insert(name.owner);
+                    if owner != name.owner {
+                        self.fail(format!(
+                            "node {node} gave a name to another owner than a node with the same records"
+                        ));
+                    }
+                }
+            }
+            Err(e) => self.fail(format!("node {node} cannot settle names: {e}")),
+        }
     }
 
     /// Stores a batch durably; `None` if the node died of it.

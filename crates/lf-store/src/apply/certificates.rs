@@ -105,7 +105,7 @@ impl Applier<'_> {
     ) -> Result<bool, IndexError> {
         match found {
             Found::Certificate(certificate) => self.try_certificate(certificate, index, authorities),
-            Found::Crl(crl) => self.try_crl(crl),
+            Found::Crl(crl) => self.try_crl(crl, index),
         }
     }
 
@@ -153,7 +153,7 @@ impl Applier<'_> {
         Ok(true)
     }
 
-    fn try_crl(&mut self, crl: &Crl) -> Result<bool, IndexError> {
+    fn try_crl(&mut self, crl: &Crl, index: u32) -> Result<bool, IndexError> {
         let Some(issuer) = crl.issuer_serial() else { return Ok(true) };
         let candidates = self.authorities(&issuer, true)?;
         let issued = candidates.iter().find(|authority| authority.issued_crl(crl).is_ok());
@@ -161,11 +161,11 @@ impl Applier<'_> {
         let issuer = AuthorityKey { serial: issuer, owner };
         for entry in crl.entries() {
             let revocation_key = key::revocation(&issuer, &entry.serial);
-            let revocation = Revocation { time: Some(entry.date), reason: entry.reason };
-            // Of several the earliest, so that nothing depends on the order of arrival.
+            let said = Revocation { time: Some(entry.date), reason: entry.reason, index: Some(index) };
             let known = self.txn.get(&revocation_key)?.map(|v| Revocation::decode(&v)).transpose()?;
-            if known.is_none_or(|known| revocation.encode() < known.encode()) {
-                self.txn.put(revocation_key, revocation.encode());
+            let together = known.map_or(said, |known| known.and(said));
+            if known != Some(together) {
+                self.txn.put(revocation_key, together.encode());
             }
         }
         Ok(true)

@@ -18,6 +18,8 @@ struct Known {
     id: [u8; 32],
     linked: bool,
     reputation: u8,
+    /// Links to a record too much newer.
+    violation: bool,
 }
 
 pub struct Model {
@@ -104,7 +106,8 @@ impl Model {
         }
         let id = put.record.id(&put.selectors);
         let reputation = self.arriving_reputation(id, *put.record.owner());
-        self.records.insert(hash, Known { put: put.clone(), id, linked: false, reputation });
+        self.records
+            .insert(hash, Known { put: put.clone(), id, linked: false, reputation, violation: false });
         let mut ready = VecDeque::from([hash]);
         while let Some(hash) = ready.pop_front() {
             if !self.has_all_links(&hash) {
@@ -145,6 +148,7 @@ impl Model {
         let violation = newest.is_some_and(|n| n > record.timestamp().saturating_add(drift));
         let known = self.records.get_mut(&hash).unwrap();
         known.linked = true;
+        known.violation = violation;
         if violation && known.reputation > 48 {
             known.reputation = 48;
         }
@@ -157,6 +161,38 @@ impl Model {
         {
             self.amended = (record.timestamp(), hash);
         }
+    }
+
+    /// NODE.md §3, "once the node is fully synchronized": of the rivals for a name that nobody linked here holds, the one
+    /// whose linked records with it weigh most in sum. Returns names and holders, by name.
+    pub fn settle(&mut self) -> Vec<([u8; 32], OwnerPublic)> {
+        let linked = || self.records.iter().filter(|(_, k)| k.linked);
+        let ids: BTreeSet<[u8; 32]> = linked().map(|(_, k)| k.id).collect();
+        let mut settled = Vec::new();
+        for id in ids {
+            let with_id: Vec<(&Hash, &Known)> = linked().filter(|(_, k)| k.id == id).collect();
+            if with_id.iter().any(|(_, k)| k.reputation > 0) {
+                continue;
+            }
+            let owners: BTreeMap<&[u8], OwnerPublic> = with_id
+                .iter()
+                .map(|(_, k)| (k.put.record.owner().as_bytes(), *k.put.record.owner()))
+                .collect();
+            let heaviest = owners.into_values().max_by_key(|owner| {
+                let theirs =
+                    || with_id.iter().filter(|(_, k)| k.put.record.owner() == owner).map(|(h, _)| *h);
+                (theirs().map(|h| self.weight(h)).sum::<u128>(), std::cmp::Reverse(theirs().min()))
+            });
+            settled.push((id, heaviest.unwrap()));
+        }
+        for (id, owner) in &settled {
+            for known in self.records.values_mut() {
+                if known.id == *id && known.put.record.owner() == owner {
+                    known.reputation = if known.violation { 48 } else { 63 };
+                }
+            }
+        }
+        settled
     }
 
     pub fn reputation(&self, hash: &Hash) -> u8 {

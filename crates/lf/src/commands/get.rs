@@ -34,6 +34,10 @@ pub(crate) struct Get {
     /// Only records of this time or earlier
     #[arg(long, value_name = "TIME", value_parser = times::parse)]
     tend: Option<u64>,
+    /// Only this oracle's comments count for this query (a name of lf oracle list, or @…), not those of all on that list;
+    /// can be given more than once
+    #[arg(long, value_name = "ORACLE")]
+    oracle: Vec<String>,
     /// Also records with more selectors
     #[arg(long)]
     open: bool,
@@ -63,7 +67,7 @@ pub(crate) fn run(context: &Context, args: &Get) -> Result<()> {
         time_from: args.tstart,
         time_to: args.tend,
         open: args.open,
-        oracles: config.oracles.clone(),
+        oracles: oracles(&config, &args.oracle)?,
         limit: u64::from(!context.json || args.raw),
         order: args.order,
         follow_rotations: args.follow_rotations,
@@ -104,6 +108,22 @@ pub(crate) fn owners(context: &Context, given: Option<&str>) -> Result<Vec<lf_pr
         return given.parse().map(|owner| vec![owner]).map_err(|e| Failure::new(format!("{e}")));
     }
     Ok(vec![crate::context::find_owner(&context.config()?, given)?.public])
+}
+
+/// The oracles to ask: those given, by name or by public form, else all that are trusted.
+fn oracles(config: &lf_client::Config, given: &[String]) -> Result<Vec<lf_proto::owner::OwnerPublic>> {
+    if given.is_empty() {
+        return Ok(config.oracles.clone());
+    }
+    let mut oracles = Vec::with_capacity(given.len());
+    for oracle in given {
+        let oracle = crate::context::find_oracle(config, oracle)?;
+        // One listed twice would count as two.
+        if !oracles.contains(&oracle) {
+            oracles.push(oracle);
+        }
+    }
+    Ok(oracles)
 }
 
 /// One line for each set: the winner's value, padded to the longest, and its selectors.

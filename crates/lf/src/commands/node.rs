@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
+use indicatif::ProgressBar;
+use lf_node::core::sync::SyncStatus;
 use lf_node::http::tls::{AcmeConfig, AcmeUrl, CertificateSource, Contact, HostNames, HttpsConfig};
 use lf_node::p2p::{P2P_PORT, Target};
 use lf_node::{P2pConfig, RunConfig};
@@ -16,6 +18,7 @@ use super::bootstrap::{self, Bootstrap};
 use crate::cli::Urls;
 use crate::context::Context;
 use crate::failure::{Failure, Result};
+use crate::ui;
 
 /// Run a node, or prepare one
 #[derive(Debug, Args)]
@@ -71,8 +74,11 @@ struct Start {
     /// Connect to this node first: HOST:PORT or a multiaddr; can be given more than once
     #[arg(long, value_name = "ADDRESS")]
     seed: Vec<Target>,
-    /// Publish comments on what this node sees (not yet)
-    #[arg(long, hide = true)]
+    /// Be an oracle: publish commentary on records that take names others have, as this node saw it happen
+    ///
+    /// Who trusts the node's key (lf oracle add) sees such records last, whatever other nodes think. Works with one
+    /// thread less than the machine has, of the lowest priority, on about one record in five minutes.
+    #[arg(long)]
     oracle: bool,
     #[command(flatten)]
     https: Https,
@@ -253,12 +259,10 @@ pub(crate) fn run(context: &Context, args: Node) -> Result<()> {
 }
 
 fn start(context: &Context, args: &Start) -> Result<()> {
-    if args.oracle {
-        return Err(Failure::new("--oracle is not there yet"));
-    }
     let config = RunConfig {
         local_test: args.localtest,
         testnet: args.testnet,
+        oracle: args.oracle,
         http: args.http.0,
         p2p: args.p2p.config(&args.seed),
         https: args.https.config()?,
@@ -274,7 +278,46 @@ fn start(context: &Context, args: &Start) -> Result<()> {
     if args.while_stdin {
         std::thread::spawn(stop_with_stdin);
     }
-    lf_node::run(&config).map_err(run_failure)
+    let mut progress = SyncProgress::default();
+    let shown = !args.logstderr;
+    lf_node::run(&config, |status| {
+        if shown {
+            progress.show(status)
+        }
+    })
+    .map_err(run_failure)
+}
+
+/// Shows how a first sync, or one after a long time, goes: on stderr, and only if that is a terminal. The log has it too.
+#[derive(Default)]
+struct SyncProgress {
+    bar: Option<ProgressBar>,
+}
+
+impl SyncProgress {
+    /// With fewer records missing there is nothing to wait for.
+    const MISSING_MIN: u64 = 1_000;
+
+    fn show(&mut self, status: &SyncStatus) {
+        if self.bar.is_none() && status.missing < Self::MISSING_MIN {
+            return;
+        }
+        if status.synchronized {
+            if let Some(bar) = self.bar.take() {
+                bar.finish_and_clear();
+                if !bar.is_hidden() {
+                    ui::note("synchronized");
+                }
+            }
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| ui::count_bar("synchronizing", Some(0)));
+        // Between two comparisons nothing is known to be missing; what was fetched is being checked then.
+        if status.missing > 0 {
+            bar.set_length(status.fetched.saturating_add(status.missing));
+            bar.set_position(status.fetched);
+        }
+    }
 }
 
 /// Waits for the end of stdin, then stops this process as SIGTERM does.

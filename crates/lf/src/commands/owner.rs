@@ -1,6 +1,7 @@
 //! `lf owner`: the keys that records are written with.
 
 pub(crate) mod certificates;
+mod rotate;
 
 use std::path::{Path, PathBuf};
 
@@ -101,6 +102,7 @@ enum Command {
     Makecsr(Box<certificates::Makecsr>),
     Showcsr(certificates::Showcsr),
     Authorize(certificates::Authorize),
+    Rotate(rotate::Rotate),
 }
 
 fn owner_type(text: &str) -> Result<OwnerType, String> {
@@ -178,6 +180,7 @@ pub(crate) fn run(context: &Context, args: Owner) -> Result<()> {
         Command::Makecsr(args) => certificates::make_request(context, &args),
         Command::Showcsr(args) => certificates::show_request(&args),
         Command::Authorize(args) => certificates::authorize(context, &args),
+        Command::Rotate(args) => rotate::rotate(context, &args),
     }
 }
 

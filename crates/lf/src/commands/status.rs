@@ -131,7 +131,10 @@ fn health(url: &str, status: &NodeStatus, here: u64, took: Duration, cost: Optio
         },
     );
     if let Some(oracle) = &status.oracle {
-        row("oracle", oracle.to_string());
+        row(
+            "oracle",
+            format!("{oracle}, on {} of the lowest priority", ui::plural(status.oracle_threads, "thread")),
+        );
     }
     format!("{bold}{url}{bold:#}\n{out}")
 }

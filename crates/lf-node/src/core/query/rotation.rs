@@ -66,8 +66,9 @@ impl<'a> Lineages<'a> {
 
     fn next(&self, owner: &OwnerPublic) -> Result<Option<OwnerPublic>, IndexError> {
         let Some(successor) = self.view.successor(owner)? else { return Ok(None) };
+        let certificates = self.rules.certificates;
         let follows =
-            self.all || self.rules.certificates.follows(owner, &successor.owner, successor.timestamp);
+            self.all || certificates.follows(owner, &successor.owner, successor.timestamp, successor.index);
         Ok(follows.then_some(successor.owner))
     }
 }

@@ -125,6 +125,9 @@ impl Sync {
             })
             .collect();
         due.sort_unstable();
+        if heavy.is_none() && self.waits_for_chosen() {
+            due.retain(|(_, id)| self.peers.get(id).is_some_and(|peer| peer.outbound));
+        }
         for (_, id) in due.into_iter().take(SESSIONS_MAX.saturating_sub(running)) {
             let salt = self.random().to_le_bytes();
             if let Some(peer) = self.peers.get_mut(&id) {
@@ -135,6 +138,15 @@ impl Sync {
             self.advance_one(id, view)?;
         }
         self.fetch(view)
+    }
+
+    /// Whether a first sync is to begin, and a peer that we connected to is there to begin with. One that is stuck gives
+    /// way for a while; in a first sync that has begun, all help.
+    fn waits_for_chosen(&self) -> bool {
+        let now_ms = self.now.ticks_ms;
+        let none_synced = self.peers.values().all(|peer| peer.synced_ms.is_none());
+        let ready = |peer: &Peer| peer.session.is_some() || peer.next_session_ms <= now_ms;
+        none_synced && self.peers.values().any(|peer| peer.outbound && !peer.banned && ready(peer))
     }
 
     /// The peer whose comparison fetches much.

@@ -87,6 +87,8 @@ pub(super) struct Peer {
     forgiven_ms: u64,
     /// What it did last that took away from its score.
     pub(super) offence: &'static str,
+    /// We connected to it: we chose it, more or less, and nobody else did.
+    pub(super) outbound: bool,
     /// It is banned: nothing of it counts any more.
     pub(super) banned: bool,
     /// Linked records it said it has.
@@ -120,12 +122,13 @@ const SERVING: (u64, u64) = (600_000, 300_000);
 const ANNOUNCING: (u64, u64) = (2_000, 300);
 
 impl Peer {
-    pub(super) fn new(now_ms: u64) -> Self {
+    pub(super) fn new(outbound: bool, now_ms: u64) -> Self {
         Peer {
             score: 0,
             merit: 0,
             forgiven_ms: now_ms,
             offence: "",
+            outbound,
             banned: false,
             total: 0,
             synced_ms: None,
@@ -199,7 +202,7 @@ mod tests {
 
     #[test]
     fn silence_alone_does_not_ban_and_time_forgives() {
-        let mut peer = Peer::new(0);
+        let mut peer = Peer::new(true, 0);
         (0..100).for_each(|_| peer.was_silent());
         assert!(peer.score > SCORE_BANNED);
         peer.blame(1_000, "test");

@@ -273,7 +273,7 @@ impl Session {
         let (mut taken, mut expected): (Vec<Piece>, u64) = (Vec::new(), 0);
         while taken.len() < FETCH_RANGES_MAX
             && let Some(next) = self.pieces.front()
-            && (taken.is_empty() || expected + next.expected <= FETCH_EXPECTED)
+            && (taken.is_empty() || expected.saturating_add(next.expected) <= FETCH_EXPECTED)
             && !(for_other && next.only_here)
         {
             expected = expected.saturating_add(next.expected);

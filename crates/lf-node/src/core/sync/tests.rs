@@ -9,7 +9,7 @@ use lf_proto::genesis::{Genesis, GenesisParameters};
 use lf_proto::owner::{OwnerSecret, OwnerType};
 use lf_proto::record::{RecordBuilder, RecordType};
 use lf_store::storage::SimStorage;
-use lf_store::{IndexPlace, Put, PutOutcome, Store, StoreOptions, Stored};
+use lf_store::{IndexPlace, Put, PutOutcome, SettledName, Store, StoreOptions, Stored};
 
 use super::ranges::Bound;
 use super::wire::{Difference, Gossip};
@@ -69,6 +69,7 @@ struct TestNode {
     published: usize,
     verdicts: Vec<Verdict>,
     banned: Vec<(PeerId, &'static str)>,
+    settled: Vec<SettledName>,
 }
 
 impl TestNode {
@@ -87,13 +88,16 @@ impl TestNode {
             published: 0,
             verdicts: Vec::new(),
             banned: Vec::new(),
+            settled: Vec::new(),
         }
     }
 
     /// Stores records as if they were checked.
     fn put<'a>(&mut self, records: impl IntoIterator<Item = &'a Record>) -> Vec<Outcome> {
-        let put =
-            |record: &Record| Put { record: record.clone(), selectors: Vec::new(), work_verified: false };
+        let put = |record: &Record| {
+            let selectors = record.recover_selectors().unwrap();
+            Put { record: record.clone(), selectors, work_verified: false }
+        };
         let puts: Vec<Put> = records.into_iter().map(put).collect();
         let applied = self.store.apply(&puts, &[]).unwrap();
         let outcome = |outcome| match outcome {
@@ -237,6 +241,7 @@ impl Net {
                 }
             }
             Action::Judge { verdict, .. } => node.verdicts.push(verdict),
+            Action::SettleNames => node.settled.extend(node.store.settle_names(1).unwrap()),
             Action::Ban { peer, reason, .. } => {
                 node.banned.push((peer, reason));
                 self.events.push_back((at, Event::Disconnected { peer }));
@@ -261,6 +266,53 @@ fn a_new_node_gets_everything_and_knows_it() {
     }
     let state = net.nodes[1].sync.peer(&net.nodes[0].id).unwrap();
     assert_eq!((state.state, state.records), (PeerState::Synced, 5_101));
+}
+
+#[test]
+fn contested_names_are_settled_when_nothing_is_missing() {
+    let mut net = Net::new(2);
+    let (trunk, _) = history(50, 0);
+    let owners = [b"one", b"two"].map(|seed| OwnerSecret::from_seed(OwnerType::Ed25519, seed));
+    let claim = |owner: &OwnerSecret, name: &[u8], timestamp| {
+        let selectors: &[(&[u8], u64)] = &[(name, 0)];
+        let links = &[trunk[49].hash()];
+        let (value, record_type) = (&[][..], RecordType::Datum);
+        let builder = RecordBuilder {
+            record_type,
+            value,
+            masking_key: None,
+            selectors,
+            links,
+            timestamp,
+            with_pulse_token: false,
+        };
+        builder.build(owner).unwrap().sign(owner, None)
+    };
+    // The second owner has more of the one name, the first of the other.
+    let rivals = [(0, "a", 1), (1, "a", 2), (1, "a", 3), (1, "b", 4), (0, "b", 5), (0, "b", 6)]
+        .map(|(owner, name, secs)| claim(&owners[owner], name.as_bytes(), 3_000 + secs));
+    // They come before what they link to: nobody holds the names.
+    net.nodes[1].put(&rivals);
+    net.nodes[1].put(&trunk);
+    net.nodes[0].put(trunk.iter().chain(&rivals[..1]));
+    let contested = |net: &Net| net.nodes[1].store.reader().view().totals().unwrap().contested;
+    net.run(5_000);
+    assert_eq!(
+        (contested(&net), net.nodes[1].settled.len()),
+        (6, 0),
+        "it has no peer, so it may lack anything"
+    );
+    net.connect(0, 1);
+    net.run(10_000);
+    assert_eq!(contested(&net), 0);
+    let id = |record: &Record| record.id(&record.recover_selectors().unwrap());
+    let mut want = vec![(id(&rivals[0]), *owners[1].public()), (id(&rivals[3]), *owners[0].public())];
+    want.sort_by_key(|(id, _)| *id);
+    let mut got: Vec<_> = net.nodes[1].settled.iter().map(|name| (name.id, name.owner)).collect();
+    got.sort_by_key(|(id, _)| *id);
+    assert_eq!(got, want);
+    // There the first of each was linked before the others came: there is nothing to settle.
+    assert_eq!(net.nodes[0].settled, []);
 }
 
 #[test]
@@ -327,6 +379,33 @@ fn a_first_sync_comes_from_several_peers_and_comes_once() {
         net.nodes[3].bytes
     );
     assert!(net.nodes[3].sync.status().synchronized);
+}
+
+#[test]
+fn a_first_sync_is_begun_with_a_peer_of_our_choice() {
+    let mut net = Net::new(4);
+    let (trunk, _) = history(30_000, 0);
+    (0..3).for_each(|node| drop(net.nodes[node].put(&trunk)));
+    // Two come to it, and then it connects to one itself.
+    net.connect(0, 3);
+    net.connect(1, 3);
+    net.connect(3, 2);
+    let node = &mut net.nodes[3];
+    // All are there before it looks at any.
+    for _ in 0..6 {
+        if let Some((at, event)) = net.events.pop_front() {
+            match at {
+                3 => drop(node.sync.on_event(event, &node.store.reader().view())),
+                _ => net.events.push_back((at, event)),
+            }
+        }
+    }
+    net.run(10_000);
+    assert_eq!(net.nodes[3].linked(), net.nodes[0].linked());
+    assert_eq!(net.nodes[3].asked[0], net.nodes[2].id);
+    for node in &net.nodes[..3] {
+        assert!(net.nodes[3].asked.contains(&node.id), "the others help");
+    }
 }
 
 #[test]

@@ -258,6 +258,11 @@ const SCHEMAS: &[Schema] = &[
             always("GenesisRecords", Blob, "The network's genesis.lf."),
             always("GenesisParameters", Is("GenesisParameters"), "The network's current parameters."),
             maybe("Oracle", Owner, "The oracle's owner, if the node is one."),
+            always(
+                "OracleThreads",
+                U64,
+                "Threads of the lowest priority that the oracle works with at most; 0 if the node is none.",
+            ),
             always("P2PPort", U64, "The port for peers; 0 if there is none."),
             always("LocalTestMode", Flag, "No peers, and records need no work."),
             maybe("Identity", Blob, "The node's public key."),

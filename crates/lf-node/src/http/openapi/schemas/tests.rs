@@ -214,6 +214,7 @@ fn answers_are_described() {
         genesis_records: blob(),
         genesis_parameters: parameters(full),
         oracle: full.then(owner),
+        oracle_threads: 1,
         p2p_port: 0,
         local_test_mode: true,
         identity: if full { blob() } else { Blob::default() },
