@@ -17,6 +17,8 @@ mod request;
 mod serial;
 mod signature;
 mod subject;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use authority::{Authority, DAYS_MAX};

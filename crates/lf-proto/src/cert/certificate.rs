@@ -61,7 +61,7 @@ impl Certificate {
             return Err(CertificateError::TooLarge { what: WHAT, found, limit });
         }
         let bad = |_| CertificateError::Der { what: WHAT };
-        let Envelope { body, signature } = Envelope::open(WHAT, der)?;
+        let Envelope { body, range, signature } = Envelope::open(WHAT, der)?;
         let tbs = TbsCertificateInner::<Lenient>::from_der(body).map_err(bad)?;
         if *tbs.signature() != signature.algorithm {
             return Err(CertificateError::Algorithm { what: WHAT });
@@ -83,10 +83,8 @@ impl Certificate {
             OwnerPublic::from_bytes(&bytes).ok()
         };
         let serial_of = |text: String| text.parse().ok();
-        // The body is a part of `der` behind the outer header; the signature follows it.
-        let start = body.as_ptr() as usize - der.as_ptr() as usize;
         Ok(Self(Arc::new(Read {
-            body: start..start + body.len(),
+            body: range,
             serial: Serial::from_der_integer(tbs.serial_number().as_bytes())?,
             issuer_serial: name::serial_number(tbs.issuer()).and_then(serial_of),
             subject_owner: subject.as_ref().filter(|_| !is_ca).and_then(owner),

@@ -132,7 +132,7 @@ impl Crl {
             return Err(CertificateError::TooLarge { what: WHAT, found, limit });
         }
         let bad = |_| CertificateError::Der { what: WHAT };
-        let Envelope { body, signature } = Envelope::open(WHAT, der)?;
+        let Envelope { body, range, signature } = Envelope::open(WHAT, der)?;
         let tbs = TbsCertList::<Lenient>::from_der(body).map_err(bad)?;
         if tbs.signature != signature.algorithm {
             return Err(CertificateError::Algorithm { what: WHAT });
@@ -153,9 +153,8 @@ impl Crl {
                 reason: reason.and_then(|reason| reason_of(reason.extn_value.as_bytes())),
             });
         }
-        let start = body.as_ptr() as usize - der.as_ptr() as usize;
         Ok(Self(Arc::new(Read {
-            body: start..start + body.len(),
+            body: range,
             issuer_serial: name::serial_number(&tbs.issuer).and_then(|text| text.parse().ok()),
             this_update: tbs.this_update.to_unix_duration().as_secs(),
             der: der.to_vec(),

@@ -1,6 +1,8 @@
 //! What certificates, requests and CRLs have in common: a body, the algorithm and the signature over the body; and
 //! extensions.
 
+use std::ops::Range;
+
 use x509_cert::certificate::Profile;
 use x509_cert::der::asn1::{BitStringRef, ObjectIdentifier};
 use x509_cert::der::{Decode, Header, Reader, SliceReader, Tag};
@@ -24,6 +26,8 @@ impl Profile for Lenient {
 pub(super) struct Envelope<'a> {
     /// The body as it was signed, tag and length included.
     pub(super) body: &'a [u8],
+    /// Where that is in the whole.
+    pub(super) range: Range<usize>,
     pub(super) signature: Signature,
 }
 
@@ -44,8 +48,11 @@ impl<'a> Envelope<'a> {
         if !inner.is_finished() {
             return Err(CertificateError::Der { what });
         }
+        // All of `der` but the outer tag and length is its content, which begins with the body.
+        let start = der.len() - content.len();
+        let range = start..start + body.len();
         let bytes = bits.as_bytes().ok_or(CertificateError::Der { what })?.to_vec();
-        Ok(Self { body, signature: Signature { algorithm, bytes } })
+        Ok(Self { body, range, signature: Signature { algorithm, bytes } })
     }
 }
 

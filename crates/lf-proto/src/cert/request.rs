@@ -37,11 +37,10 @@ impl Request {
             return Err(CertificateError::TooLarge { what: WHAT, found, limit });
         }
         let bad = |_| CertificateError::Der { what: WHAT };
-        let Envelope { body, signature } = Envelope::open(WHAT, &der)?;
+        let Envelope { body, range, signature } = Envelope::open(WHAT, &der)?;
         let info = CertReqInfo::from_der(body).map_err(bad)?;
-        let start = body.as_ptr() as usize - der.as_ptr() as usize;
         Ok(Self {
-            body: start..start + body.len(),
+            body: range,
             signature,
             key: key_of(&info.public_key),
             serial_number: name::serial_number(&info.subject),
