@@ -4,6 +4,8 @@
 //! The file is read in batches that are checked on all cores while the next ones are read, so that memory holds a few
 //! batches and 32 bytes for each record.
 
+mod certified;
+
 use std::collections::{HashSet, VecDeque};
 use std::io::{self, Read};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -15,6 +17,7 @@ use lf_proto::owner::OwnerPublic;
 use lf_proto::record::{DecodeError, Record, RecordError, RecordStream, RecordType, verify_all};
 use lf_proto::work::{self, Table, TablePasses, Work};
 
+use self::certified::Certified;
 use crate::Workers;
 
 /// Records a thread takes at a time; they share what costs most.
@@ -50,7 +53,9 @@ pub struct VerifyReport {
     pub owners: u64,
     /// Records with work that verified.
     pub worked: u64,
-    /// Records without sufficient work. A problem only if that was asked to be checked.
+    /// Records without sufficient work, but with a certificate of their owner that came before in the file.
+    pub certified: u64,
+    /// Records with neither. A problem only if that was asked to be checked.
     pub unworked: u64,
     /// The network's parameters, if the file begins with its genesis.
     pub network: Option<GenesisParameters>,
@@ -149,6 +154,7 @@ struct Check {
     owners: HashSet<OwnerPublic>,
     genesis: Option<OwnerPublic>,
     parameters: Arc<GenesisParameters>,
+    certified: Certified,
 }
 
 impl Check {
@@ -161,6 +167,7 @@ impl Check {
             owners: HashSet::new(),
             genesis: None,
             parameters: Arc::default(),
+            certified: Certified::default(),
         }
     }
 
@@ -212,14 +219,27 @@ impl Check {
             }
             match judged {
                 Judged::Worked => self.report.worked += 1,
+                Judged::Unworked if self.certified.covers(record) => self.report.certified += 1,
                 Judged::Unworked => {
                     if self.work_matters && !parameters.auth_required {
                         complain("has too little work".to_owned());
+                    } else if self.work_matters && !is_genesis {
+                        complain("has no certificate that comes before it".to_owned());
                     }
                     self.report.unworked += 1;
                 }
-                Judged::Bad(text) => complain(text),
+                Judged::Bad(text) => {
+                    complain(text);
+                    continue;
+                }
             }
+            if is_genesis && self.genesis == Some(*record.owner()) {
+                let text = plain_value(record).unwrap_or_default();
+                if let Ok(parameters) = GenesisParameters::parse(&text) {
+                    self.certified.add_network(&parameters);
+                }
+            }
+            self.certified.add(record);
         }
         self.report.owners = self.owners.len() as u64;
     }
@@ -301,6 +321,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use lf_proto::cert::{self, Authority, Request, Subject};
     use lf_proto::owner::{OwnerSecret, OwnerType};
     use lf_proto::record::RecordBuilder;
 
@@ -339,6 +360,47 @@ mod tests {
         assert_eq!((report.owners, report.selectors, report.unworked), (1, 150, 150));
         assert_eq!(verify(&bytes, true).problems, 150);
         assert_eq!(verify(&[], true).problems, 0);
+    }
+
+    #[test]
+    fn certified_records_need_no_work() {
+        let mut rng = lf_proto::seeded::SeededRng::new(&[1; 32]);
+        let mut random = |bytes: &mut [u8]| rng.fill(bytes);
+        let root = Authority::new_root(&Subject::default(), 500, None, &mut random).unwrap();
+        let parameters = GenesisParameters {
+            auth_required: true,
+            record_max_value_size: 4_096,
+            auth_certificates: root.certificate().der().into(),
+            ..GenesisParameters::default()
+        };
+        let make = |owner: &OwnerSecret, record_type, value: &[u8], links: &[Hash], timestamp| {
+            let key: &[u8] = if record_type == RecordType::Certificate { cert::MASKING_KEY } else { b"" };
+            let builder = RecordBuilder {
+                record_type,
+                value,
+                masking_key: Some(key),
+                selectors: &[],
+                links,
+                timestamp,
+                with_pulse_token: false,
+            };
+            builder.build(owner).unwrap().sign(owner, None)
+        };
+        let genesis_owner = OwnerSecret::from_seed(OwnerType::P384, b"genesis");
+        let genesis = make(&genesis_owner, RecordType::Genesis, parameters.to_json().as_bytes(), &[], 600);
+        let owner = OwnerSecret::from_seed(OwnerType::P224, b"certified");
+        let request = Request::new(&owner, &Subject::default()).unwrap();
+        let certificate = root.certify(&request, 700, None, &mut random).unwrap();
+        let links = [genesis.hash()];
+        let published = make(root.key(), RecordType::Certificate, certificate.der(), &links, 700);
+        let good = make(&owner, RecordType::Datum, b"x", &links, 800);
+        let early = make(&owner, RecordType::Datum, b"x", &links, 650);
+        let report = verify(&joined(&[genesis.clone(), published.clone(), good.clone()]), true);
+        assert_eq!((report.certified, report.problems), (2, 0), "{report:?}");
+        let report = verify(&joined(&[genesis.clone(), published, early]), true);
+        assert_eq!((report.certified, report.problems), (1, 1), "{report:?}");
+        assert!(report.first_problems[0].text.contains("no certificate"));
+        assert_eq!(verify(&joined(&[genesis, good]), true).problems, 1);
     }
 
     #[test]

@@ -201,3 +201,24 @@ fn without_an_authority_who_wants_to_follow_says_so() {
     assert_eq!(node.run("get --follow-rotations greeting").good(), "changed | greeting#0\n");
     assert_eq!(node.run("get --follow-rotations --order deterministic greeting").good().lines().count(), 1);
 }
+
+#[cfg(unix)]
+#[test]
+fn the_example_shows_what_it_says() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/certificates/run.sh");
+    let ran = support::Ran::of(Command::new(script).env("LF", support::LF).env_remove("LF_URL"));
+    let shown = ran.stdout.clone();
+    ran.good();
+    let answers = |name: &str, answer: &str| {
+        format!("# lf get {name}, by each node\none: {answer}\ntwo: {answer}\nthree: {answer}\n")
+    };
+    let (sunny, before, after) = ("sunny | weather#0", "41 | stock#0", "(nothing)");
+    let weather = answers("weather", sunny);
+    assert_eq!(shown.matches(&weather).count(), 2, "before and after: {shown}");
+    let (first, second) = (answers("stock", before), answers("stock", after));
+    assert!(shown.find(&first).unwrap() < shown.find(&second).unwrap(), "{shown}");
+    assert!(
+        shown.contains("certified until ") && shown.contains("(keyCompromise), was by CN=Example CA"),
+        "{shown}"
+    );
+}

@@ -79,6 +79,9 @@ fn as_text(report: &VerifyReport, workers: Workers, seconds: f64) -> String {
     row("owners", ui::count(report.owners));
     row("selectors", ui::count(report.selectors));
     row("work", format!("{} with enough, {} without", ui::count(report.worked), ui::count(report.unworked)));
+    if report.certified > 0 {
+        row("certified", format!("{} without enough work", ui::plural(report.certified, "record")));
+    }
     if let Some(network) = &report.network {
         row("network", ui::printable(network.name.as_bytes()));
     }
@@ -122,6 +125,7 @@ fn as_json(report: &VerifyReport, seconds: f64) -> serde_json::Value {
         "Selectors": report.selectors,
         "WithWork": report.worked,
         "WithoutWork": report.unworked,
+        "Certified": report.certified,
         "Network": report.network,
         "Problems": report.problems,
         "FirstProblems": problems,
