@@ -7,6 +7,7 @@ mod bounds;
 mod client;
 mod endpoints;
 mod home;
+mod oracle;
 mod process;
 mod running;
 mod tls;

@@ -88,8 +88,8 @@ struct Start {
     relay: bool,
     /// Be an oracle: publish commentary on records that take names others have, as this node saw it happen
     ///
-    /// Who trusts the node's key (lf oracle add) sees such records last, whatever other nodes think. Works with one
-    /// thread less than the machine has, of the lowest priority, on about one record in five minutes.
+    /// Who trusts the node's key (lf oracle add) trusts such records less. Works with one thread less than the machine
+    /// has (at least one), of the lowest priority, on about one record in five minutes.
     #[arg(long)]
     oracle: bool,
     #[command(flatten)]
