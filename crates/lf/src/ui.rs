@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use lf_client::WorkProgress;
 use serde::Serialize;
 
@@ -172,11 +172,15 @@ impl Drop for WorkBar {
 pub(crate) fn count_bar(what: &str, total: Option<u64>) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
     let template = if total.is_some() {
-        "{prefix} {wide_bar} {human_pos}/{human_len}, {per_sec}, {eta} left"
+        "{prefix} {wide_bar} {human_pos}/{human_len}, {rate}, {eta} left"
     } else {
-        "{prefix} {human_pos}, {per_sec} {msg}"
+        "{prefix} {human_pos}, {rate} {msg}"
     };
     if let Ok(style) = ProgressStyle::with_template(template) {
+        // Nobody wants to know fractions of records.
+        let style = style.with_key("rate", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let _ = write!(out, "{}/s", count(state.per_sec() as u64));
+        });
         bar.set_style(style.progress_chars("━╸─"));
     }
     bar.set_prefix(what.to_owned());

@@ -275,6 +275,8 @@ pub struct SyncStatus {
     pub missing: u64,
     /// Records fetched since the beginning of what is under way.
     pub fetched: u64,
+    /// Of those, the ones that are checked and new here.
+    pub stored: u64,
     /// Peers connected.
     pub peers: usize,
     /// Records announced to us that were new.
@@ -394,6 +396,7 @@ impl Sync {
             synchronized: synced && missing == 0 && !self.wanting.is_asking(),
             missing,
             fetched: sessions().map(|session| session.fetched).max().unwrap_or(0),
+            stored: sessions().map(|session| session.new).max().unwrap_or(0),
             peers: self.peers.len(),
             gossip_new: self.gossip_new,
             received_bytes: self.received_bytes,

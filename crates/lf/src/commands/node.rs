@@ -336,10 +336,11 @@ impl SyncProgress {
             return;
         }
         let bar = self.bar.get_or_insert_with(|| ui::count_bar("synchronizing", Some(0)));
-        // Between two comparisons nothing is known to be missing; what was fetched is being checked then.
-        if status.missing > 0 {
-            bar.set_length(status.fetched.saturating_add(status.missing));
-            bar.set_position(status.fetched);
+        // Checking takes longer than fetching. Between two comparisons nothing is under way.
+        let all = status.fetched.saturating_add(status.missing);
+        if all >= Self::MISSING_MIN {
+            bar.set_length(all);
+            bar.set_position(status.stored);
         }
     }
 }
