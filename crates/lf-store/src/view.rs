@@ -64,9 +64,6 @@ pub struct StoreReader {
     pub(crate) shared: Arc<Shared>,
 }
 
-/// Rivals for a name: what their linked records with it weigh in sum, and the lowest hash of those.
-type Rivals = HashMap<OwnerPublic, (u128, Hash)>;
-
 /// Counts of a store.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {

@@ -162,7 +162,7 @@ impl Watch {
         match (was_witness, self.notes.is_witness()) {
             (false, true) => info!("the oracle bears witness from now on"),
             (true, false) => {
-                info!("the oracle bears no witness until the node has peers and is synchronized")
+                info!("the oracle bears no witness until the node has peers and is synchronized");
             }
             _ => {}
         }
@@ -235,7 +235,11 @@ impl Watch {
         let work = |done: Sender<()>| {
             lower_priority();
             let mut worker = search.worker();
-            while !cancel.load(Ordering::Relaxed) && worker.step() == Progress::Searching {}
+            while !cancel.load(Ordering::Relaxed) {
+                if worker.step() != Progress::Searching {
+                    break;
+                }
+            }
             drop(done);
         };
         let ended = std::thread::scope(|scope| {
