@@ -9,7 +9,9 @@ use std::fmt::Debug;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
@@ -137,9 +139,40 @@ pub trait Engine: Send + Sync {
 
 /// The disk engine.
 pub struct DiskEngine {
+    /// There until it is dropped.
+    open: Option<Open>,
+}
+
+/// What is open of it.
+#[derive(Clone)]
+struct Open {
     // Declared first, so dropped first.
     keyspaces: Keyspaces,
     database: Database,
+}
+
+/// For the engine to write what it holds in memory: some 64 MiB. What it has not written the log has.
+const PERSIST_TIME_MAX: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 20 });
+/// For the engine's thread to end.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 5 });
+
+/// Waits for what the engine does with its own thread. That dies when the disk fails it (as where its directory was
+/// deleted), and fjall 3.1.13 then waits for it for ever: a node could not be stopped any more.
+fn in_time<T: Send + 'static>(time_max: Duration, run: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (sender, done) = sync_channel(1);
+    let run = move || {
+        // Nobody waits any more if it took too long.
+        let _ = sender.send(run());
+    };
+    std::thread::Builder::new().name("lf-engine".to_owned()).spawn(run).ok()?;
+    done.recv_timeout(time_max).ok()
+}
+
+impl Drop for DiskEngine {
+    fn drop(&mut self) {
+        let open = self.open.take();
+        in_time(CLOSE_TIME_MAX, move || drop(open));
+    }
 }
 
 /// Where the tables are. Rows come in the order of their keys and are most of the bytes: among themselves they are never
@@ -207,7 +240,11 @@ impl DiskEngine {
             // What journals held becomes a table (in the background), so that they do not pile up from crash to crash.
             keyspace.rotate_memtable()?;
         }
-        Ok(DiskEngine { keyspaces, database })
+        Ok(DiskEngine { open: Some(Open { keyspaces, database }) })
+    }
+
+    fn opened(&self) -> Result<&Open, EngineError> {
+        self.open.as_ref().ok_or_else(closed)
     }
 }
 
@@ -307,13 +344,19 @@ impl Snapshot for ClosedEngine {
 
 impl Engine for DiskEngine {
     fn snapshot(&self) -> Box<dyn Snapshot> {
-        Box::new(DiskSnapshot { snapshot: self.database.snapshot(), keyspaces: self.keyspaces.clone() })
+        match &self.open {
+            Some(Open { keyspaces, database }) => {
+                Box::new(DiskSnapshot { snapshot: database.snapshot(), keyspaces: keyspaces.clone() })
+            }
+            None => Box::new(ClosedEngine),
+        }
     }
 
     fn commit(&self, changes: Vec<Change>) -> Result<(), EngineError> {
-        let mut batch = self.database.batch();
+        let Open { keyspaces, database } = self.opened()?;
+        let mut batch = database.batch();
         for (key, value) in changes {
-            let keyspace = self.keyspaces.of(&key);
+            let keyspace = keyspaces.of(&key);
             match value {
                 Some(value) => batch.insert(keyspace, key, value),
                 None => batch.remove(keyspace, key),
@@ -323,19 +366,24 @@ impl Engine for DiskEngine {
     }
 
     fn persist(&self) -> Result<(), EngineError> {
-        // As tables, so that the next start need not take them in again from the journals.
-        for keyspace in self.keyspaces.all() {
-            keyspace.rotate_memtable_and_wait()?;
-        }
-        Ok(self.database.persist(PersistMode::SyncAll)?)
+        let Open { keyspaces, database } = self.opened()?.clone();
+        let persisted = in_time(PERSIST_TIME_MAX, move || -> Result<(), EngineError> {
+            // As tables, so that the next start need not take them in again from the journals.
+            for keyspace in keyspaces.all() {
+                keyspace.rotate_memtable_and_wait()?;
+            }
+            Ok(database.persist(PersistMode::SyncAll)?)
+        });
+        let late = || EngineError::new(EngineErrorKind::Stopped, "does not write what it holds in memory");
+        persisted.unwrap_or_else(|| Err(late()))
     }
 
     fn bytes(&self) -> u64 {
-        self.database.disk_space().unwrap_or(0)
+        self.open.as_ref().map_or(0, |open| open.database.disk_space().unwrap_or(0))
     }
 
     fn compact(&self) -> Result<(), EngineError> {
-        for keyspace in self.keyspaces.all() {
+        for keyspace in self.opened()?.keyspaces.all() {
             keyspace.rotate_memtable_and_wait()?;
             keyspace.major_compact()?;
         }
@@ -427,5 +475,24 @@ impl Snapshot for MemorySnapshot {
             return Box::new(std::iter::empty());
         }
         Box::new(self.0.range(first.to_vec()..=last.to_vec()).map(|(k, v)| Ok((k.clone(), v.clone()))))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_whose_directory_is_gone_is_closed_all_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("index");
+        let engine = DiskEngine::open(&path).unwrap();
+        let change = |n: u8| (vec![b'h', n], Some(vec![n; 1_000]));
+        engine.commit((0..100).map(change).collect()).unwrap();
+        std::fs::remove_dir_all(&path).unwrap();
+        // Whatever it says: it must not wait for ever.
+        assert!(engine.persist().is_err());
+        drop(engine);
     }
 }
