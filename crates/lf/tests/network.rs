@@ -8,13 +8,16 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use lf_client::Client;
 use lf_node::selftest::Signed;
 use lf_proto::comment::Comment;
 use lf_proto::genesis::plain_value;
-use lf_proto::record::{Record, RecordType};
+use lf_proto::hash::Hash;
+use lf_proto::owner::OwnerSecret;
+use lf_proto::record::{Record, RecordBuilder, RecordType};
 use serde_json::Value;
 use support::{Home, Node};
 
@@ -369,6 +372,72 @@ fn a_certified_owner_wins_over_one_who_is_not() {
     let ask = |order: &str| mine.lf(["get", "--oracle", &speaker, "--order", order, "bank"]).good();
     assert!(ask("weight").starts_with("send me"), "{}", mine.run("get --explain bank").stdout);
     assert!(ask("trust").starts_with("the-bank"), "{}", mine.run("get --explain bank").stdout);
+}
+
+/// Records of an owner, each linking to the two before, a while in the future.
+fn records_ahead(owner: &OwnerSecret, first: &[Hash], count: usize, timestamp: u64) -> Vec<Record> {
+    let mut links = first.to_vec();
+    let mut records = Vec::new();
+    for number in 0..count {
+        let mut ordered = links[links.len() - 2..].to_vec();
+        ordered.sort_unstable();
+        let builder = RecordBuilder {
+            record_type: RecordType::Datum,
+            value: b"waits for its certificate",
+            masking_key: None,
+            selectors: &[(b"waiting", number as u64)],
+            links: &ordered,
+            timestamp,
+            with_pulse_token: false,
+        };
+        let record = builder.build(owner).unwrap().sign(owner, None);
+        links.push(record.hash());
+        records.push(record);
+    }
+    records
+}
+
+#[cfg(unix)]
+#[test]
+fn a_certificate_comes_after_the_records_it_certifies() {
+    const RECORDS: usize = 1_000;
+    let authority = Home::new();
+    let line =
+        "makegenesis --name private --links 2 --drift 1000 --work-factor 1 --auth-required true --ca Root";
+    authority.run(line).good();
+    let genesis = fs::read(authority.path().join("genesis.lf")).unwrap();
+    let mut files = fs::read_dir(authority.path()).unwrap().map(|file| file.unwrap().path());
+    let root = files.find(|path| path.to_string_lossy().contains("genesis-auth-")).unwrap();
+    authority.run("owner new writer").good();
+    authority.run("owner makecsr writer --common-name Writer --output writer.csr").good();
+    let secret = OwnerSecret::from_pem(&authority.run("owner export writer").good()).unwrap();
+    // A test network approves everything: so the other node is sent what it cannot approve yet.
+    let lax = start(home_of(&genesis), &["--testnet"], &[]);
+    let strict = start(home_of(&genesis), &[], &[&lax]);
+    let situation = client(&lax).owner_status(secret.public()).unwrap();
+    let ahead = records_ahead(&secret, &situation.new_record_links, RECORDS, situation.server_time + 500);
+    ahead.iter().for_each(|record| client(&lax).post(record).unwrap());
+    let waiting = |node: &Node| status(node)["LimboCount"].as_u64().unwrap_or(0);
+    wait_until("all wait", TIME_MAX, || waiting(&strict) == RECORDS as u64);
+    assert_eq!(strict.run("get waiting#").good(), "");
+    // They outlast a restart without anybody who could send them again.
+    let genesis_records = records(&strict);
+    let base = lax.into_base();
+    let pid = fs::read_to_string(strict.base().join("lf.pid")).unwrap();
+    assert!(Command::new("kill").arg(pid.trim()).status().unwrap().success());
+    wait_until("the node ends", TIME_MAX, || !strict.base().join("lf.pid").exists());
+    let strict = start(strict.into_base(), &[], &[]);
+    assert_eq!((waiting(&strict), records(&strict)), (RECORDS as u64, genesis_records));
+    // The certificate comes by another node, which has not approved them either, and lets them in, links first.
+    let third = start(home_of(&genesis), &[], &[&strict]);
+    let lax = start(base, &["--testnet"], &[&strict, &third]);
+    let request = authority.path().join("writer.csr");
+    let paths = [root.to_str().unwrap(), request.to_str().unwrap()];
+    authority.lf(["owner", "authorize", paths[0], paths[1], "365", "--url", &third.url]).good();
+    let all = genesis_records + RECORDS as u64 + 1;
+    wait_until("all are approved", TIME_MAX, || records(&strict) == all && waiting(&strict) == 0);
+    assert_eq!(strict.run("get waiting#999").good(), "waits for its certificate | waiting#999\n");
+    assert_eq!(dump(&strict), dump(&lax));
 }
 
 #[test]
