@@ -2,8 +2,6 @@
 //! keeps what waits in a file, so that a restart forgets nothing.
 
 use std::collections::BTreeSet;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
@@ -16,6 +14,7 @@ use lf_proto::record::RecordType;
 use lf_store::{Put, View};
 
 use super::{Inner, Node, now};
+use crate::aside;
 use crate::core::accept::{Refusal, Unapproved, may_be_approved};
 use crate::core::limbo::{self, Limbo, Source, Waiting};
 use crate::verifier::{BATCH_RECORDS, Lane};
@@ -150,12 +149,7 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
             _ => Ok(()),
         };
     }
-    let new = path.with_extension("lf.new");
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)
+    aside::replace(path, &[bytes])
 }
 
 impl Node {

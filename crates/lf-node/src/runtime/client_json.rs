@@ -1,13 +1,13 @@
 //! The node's own URL in the home's `client.json`, so that commands on this machine find it. The file is the client's:
 //! everything else in it stays as it is.
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
+
+use crate::aside;
 
 const URLS: &str = "URLs";
 
@@ -24,15 +24,7 @@ pub(super) fn add_url(path: &Path, url: &str) -> Result<(), String> {
         Err(e) => return Err(describe(&e)),
     };
     let Some(changed) = with_url(&text, url).map_err(|e| describe(&e))? else { return Ok(()) };
-    let aside = path.with_extension("json.new");
-    let _ = std::fs::remove_file(&aside);
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-        file.write_all(&changed)?;
-        file.sync_all()?;
-        std::fs::rename(&aside, path)
-    };
-    write().map_err(|e: std::io::Error| describe(&e))
+    aside::replace(path, &[&changed]).map_err(|e| describe(&e))
 }
 
 /// The text with the URL added; `None` if it is there already.

@@ -1,15 +1,15 @@
 //! `peers.json`: the addresses of peers that were reached or named, and all bans. A cache: whatever is wrong with it, the
 //! node starts without it.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Book, FAILURES_MAX, Known, PEERS_MAX, Source};
+use crate::aside;
 use crate::core::sync::PeerId;
 use crate::p2p::address::{PeerAddress, parse_peer};
 use crate::p2p::bans::{Ban, Bans};
@@ -119,11 +119,7 @@ pub(crate) fn save(path: &Path, book: &Book, bans: &Bans) -> io::Result<()> {
     let contents = Contents { peers: peers.collect(), bans: banned.collect() };
     let mut text = serde_json::to_vec_pretty(&contents).map_err(io::Error::other)?;
     text.push(b'\n');
-    let aside = path.with_extension("json.new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-    file.write_all(&text)?;
-    file.sync_all()?;
-    std::fs::rename(&aside, path)
+    aside::replace(path, &[&text])
 }
 
 #[cfg(test)]

@@ -2,9 +2,8 @@
 //! `acme/SERVER/account.json` and `certificate.pem` of the home. Both hold private keys. A server whose directory has
 //! another URL has another folder, so that a test server's certificate is never served for a real one's.
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use instant_acme::AccountCredentials;
@@ -13,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::super::pem::Identity;
 use super::super::{AcmeUrl, files};
+use crate::aside;
 
 /// The most of a URL that names a folder.
 const NAME_CHARS_MAX: usize = 120;
@@ -75,16 +75,9 @@ impl Cache {
 
     /// Written aside and renamed, so that what is there is always whole.
     fn write(&self, path: &Path, parts: &[&[u8]]) -> Result<(), String> {
-        let aside = path.with_extension("new");
         let write = || {
             DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-            let _ = std::fs::remove_file(&aside);
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-            for part in parts {
-                file.write_all(part)?;
-            }
-            file.sync_all()?;
-            std::fs::rename(&aside, path)
+            aside::replace(path, parts)
         };
         write().map_err(|e: std::io::Error| format!("cannot write {}: {e}", path.display()))
     }
