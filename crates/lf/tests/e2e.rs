@@ -237,7 +237,7 @@ impl Runner {
         let (sender, receiver) = mpsc::channel();
         // Ends with the node.
         std::thread::spawn(move || {
-            watch.map_while(Result::ok).try_for_each(|event| sender.send(event.record))
+            watch.map_while(Result::ok).all(|event| sender.send(event.record).is_ok())
         });
         self.watched.insert(step.called.clone().unwrap(), receiver);
         Ok(())
