@@ -211,7 +211,8 @@ export class WorkHasher {
       }
     }
     const m = hash.digest();
-    return toBig(m.slice(0, 8)) ^ toBig(m.slice(8));
+    const halves = new DataView(m.buffer, m.byteOffset);
+    return halves.getBigUint64(0, true) ^ halves.getBigUint64(8, true);
   }
 }
 
