@@ -61,7 +61,7 @@ export interface VerifyRules {
   strictSignatures?: boolean;
   recordMaxValueSize?: number;
   recordMinLinks?: number;
-  /** Whether it must have work. This takes a table of 128 MiB, which takes half a minute to make the first time. */
+  /** Whether it must have work. This takes a table of 128 MiB, which takes seconds to make the first time. */
   work?: boolean;
   workFactor?: number;
 }

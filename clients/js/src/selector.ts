@@ -57,8 +57,11 @@ export function formatSelector(selector: Selector): string {
   return selector.from === 0n && selector.to === ORDINAL_MAX ? `${name}#` : `${name}#${selector.from}#${selector.to}`;
 }
 
-/** Selectors that may be written as texts: 1 to 15. */
-export function selectorsOf(given: string | Selector | readonly (string | Selector)[]): Selector[] {
+/** One selector or several, as texts or read already. */
+export type SelectorsLike = string | Selector | readonly (string | Selector)[];
+
+/** 1 to 15 selectors. */
+export function selectorsOf(given: SelectorsLike): Selector[] {
   const several = Array.isArray(given) ? (given as readonly (string | Selector)[]) : [given as string | Selector];
   if (several.length < 1 || several.length > SELECTORS_MAX) throw invalid(`${several.length} selectors: a record has 1 to ${SELECTORS_MAX}`);
   return several.map(one => (typeof one === 'string' ? parseSelector(one) : one));

@@ -16,6 +16,8 @@ export interface WatchOptions extends FindOptions {
   from?: number;
   /** How long to wait before coming again: 2 s if not said. */
   retryMs?: number;
+  /** Called each time that a connection stands: from then on nothing is missed. */
+  watching?: () => void;
 }
 
 /** One event of a stream. */
@@ -74,6 +76,7 @@ async function* follow(transport: Transport, find: Find, options: WatchOptions):
     try {
       const { url, body } = await transport.stream(request, signal);
       finish = body.finish;
+      options.watching?.();
       for await (const { id, kind, data, comment } of events(body.stream, signal)) {
         // Where the node began, so that nothing is missed if the connection is lost before the first record.
         const begun = /^ watching from (\d{1,10})$/.exec(comment)?.[1];
