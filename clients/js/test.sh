@@ -11,4 +11,4 @@ fi
 rm -rf build dist
 npx tsc
 npm run --silent build
-node --test --test-reporter=spec build/test/
+node --test --test-reporter=spec build/test/*.test.js

@@ -88,8 +88,8 @@ export class Find {
       try {
         return { name: target.text, ordinal: target.name.mask.unmask((record.selectors[i] as { ordinal: Bytes }).ordinal), key: shown };
       } catch {
-        // A key of this name's range whose ordinal was not masked by it.
-        return { key: shown };
+        // A key of this name, whose ordinal was not masked by it.
+        return { name: target.text, key: shown };
       }
     });
     const found: Found = {
