@@ -114,7 +114,14 @@ async function writeNew(client: Client, plain: readonly Plain[], value: Bytes, s
 
 async function workFor(client: Client, record: LfRecord, difficulty: number, { owner, work = 'node', onProgress, signal }: WriteOptions): Promise<Bytes> {
   if (work === 'none') throw new LfError('ErrRecordInsufficientWork', `${owner.public} has no certificate, so the record needs proof of work: let the node or a worker do it`);
-  if (work === 'node') return client.work(record.workHash, difficulty, { signal });
+  if (work === 'node') {
+    try {
+      return await client.work(record.workHash, difficulty, { signal });
+    } catch (error) {
+      if (!(error instanceof LfError) || error.status !== 403) throw error;
+      throw new LfError(error.name, `${error.message}; give its token, or let work be done here: work 'local', or a worker`, error.status);
+    }
+  }
   if (work === 'local') return searchWork(record.workHash, difficulty, { onProgress, signal });
   return searchInWorker(work, record.workHash, difficulty, { onProgress, signal });
 }

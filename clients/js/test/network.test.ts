@@ -32,7 +32,7 @@ test('a network with proof of work', withNode, async () => {
     }
     // Who is not trusted gets no work, and is told so.
     const stranger = new Client(node.url, { fetch: (url, init) => fetch(url, { ...init, headers: { ...(init?.headers as object), Origin: 'http://elsewhere.example' } }) });
-    await assert.rejects(stranger.set('x', toBytes('y'), { owner: Owner.generate() }), { status: 403 });
+    await assert.rejects(stranger.set('x', toBytes('y'), { owner: Owner.generate() }), { status: 403, message: /work be done here/ });
   } finally {
     await node.remove();
   }
