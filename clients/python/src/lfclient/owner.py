@@ -73,7 +73,7 @@ def owner_text(public: bytes) -> str:
 
 def parse_owner(text: str) -> bytes:
     """The public bytes of an owner written `@…`."""
-    public = decode_prefixed("@", text.strip(), "owner")
+    public = decode_prefixed("@", text, "owner")
     owner_type_of(public)
     return public
 

@@ -166,14 +166,13 @@ def add_ordinal(key_hash: bytes, ordinal: bytes) -> bytes:
     a, b, c, d = (int.from_bytes(key_hash[i : i + 8], "big") for i in range(0, 32, 8))
     e, f = (int.from_bytes(ordinal[i : i + 8], "big") for i in (0, 8))
     low = (d + f) % _WORD
-    c1 = (c + (low < d)) % _WORD
-    b = (b + (c1 < c)) % _WORD
-    mid = (c1 + e) % _WORD
+    carried = (c + (low < d)) % _WORD
+    high = (b + (carried < c)) % _WORD
+    mid = (carried + e) % _WORD
     if mid < c:
-        b1 = (b + 1) % _WORD
-        a = (a + (b1 < b)) % _WORD
-        b = b1
-    return b"".join(word.to_bytes(8, "big") for word in (a, b, mid, low))
+        high = (high + 1) % _WORD
+        a = (a + (high < b)) % _WORD
+    return b"".join(word.to_bytes(8, "big") for word in (a, high, mid, low))
 
 
 class SelectorName:
