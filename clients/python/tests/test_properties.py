@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lfclient import Genesis, GenesisParameters, LfError, Owner, Pulse, Record, Selector, format_selector, parse_selector
 from lfclient import masking, selector_key_range, text
 from lfclient.api import Answer, refused
+from lfclient.cert import Certificate, Crl
 from lfclient.comment import Comment
 from lfclient.events import EventParser
 from lfclient.find import Find
@@ -64,7 +65,11 @@ def harmless(f: Callable[[], Any]) -> Any:
 def test_bytes(data: bytes) -> None:
     record = harmless(lambda: Record.decode(data))
     assert record is None or record.encode() == data
-    for decode in (Genesis.parse, GenesisParameters.parse, Owner.import_, Pulse.decode, Claim.decode, Comment.decode_all):
+    decoders: tuple[Callable[[bytes], Any], ...] = (
+        Genesis.parse, GenesisParameters.parse, Owner.import_, Pulse.decode, Claim.decode, Comment.decode_all,
+        Certificate.parse, Certificate.parse_all, Crl,
+    )  # fmt: skip
+    for decode in decoders:
         harmless(lambda: decode(data))
     harmless(lambda: masking.unwrap_plain(data))
     harmless(lambda: masking.unmask_value(data, 1, b"key", OWNER.public_bytes))
