@@ -134,7 +134,10 @@ def test_certificates_and_limits_are_heeded() -> None:
         assert error_of(lambda: client.set("x", bytes(100_000), owner=owner)) == "ErrRecordValueTooLarge"
     bad_uses: list[Any] = [
         lambda: client.set("x", "text", owner=owner),  # type: ignore[arg-type]
+        lambda: client.set("x", 5, owner=owner),  # type: ignore[arg-type]
+        lambda: client.set("x", b"", owner=owner, masking_key="key"),  # type: ignore[arg-type]
         lambda: client.set("x", b"", owner=owner.public),  # type: ignore[arg-type]
+        lambda: client.query(b"x"),  # type: ignore[arg-type]
         lambda: client.set([], b"", owner=owner),
         lambda: client.query(["x"] * 16),
         lambda: client.query("x", order="best"),  # type: ignore[arg-type]

@@ -10,15 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lfclient import Genesis, GenesisParameters, LfError, Owner, Pulse, Record, Selector, format_selector, parse_selector
-from lfclient import masking, selector_key_range, text
+from lfclient import api, masking, selector_key_range, text
 from lfclient.api import Answer, refused
 from lfclient.cert import Certificate, Crl
 from lfclient.comment import Comment
 from lfclient.events import EventParser
-from lfclient.find import Find
+from lfclient.find import Find, explain, query
 from lfclient.owner import parse_owner, verify_owner
 from lfclient.record import build, sign
 from lfclient.selector import Claim
+from lfclient.write import NetworkCache, Write
 
 settings.register_profile("lf", deadline=None, derandomize=True, database=None, max_examples=150)
 settings.load_profile("lf")
@@ -105,6 +106,53 @@ def test_json(members: dict[str, Any], value: Any) -> None:
         assert isinstance(refused("http://node", 400, json.dumps(given_json).encode()), LfError)
         result = {"Hash": RECORD.hash, "Weight": [0, 0, 0, 1], **members, "Record": RECORD.to_json()}
         harmless(lambda: FIND.check(result))
+
+
+def operations() -> list[api.Op[Any]]:
+    write = Write("a name", b"v", owner=OWNER)
+    return [
+        api.status(),
+        api.owner_status(OWNER.public),
+        api.links(),
+        api.fetch_record(RECORD.hash),
+        query(FIND),
+        explain(FIND),
+        write.set(NetworkCache()),
+        write.renew(NetworkCache()),
+    ]
+
+
+MINE = sign(build(OWNER, timestamp=1_699_999_000, value=b"old", selectors=[(b"a name", 0)]), OWNER)
+GOOD_RESULT = {"Hash": MINE.hash, "Weight": [0, 0, 0, 1], "Record": MINE.to_json()}
+GOOD_ANSWERS: list[Any] = [
+    {"GenesisParameters": {"RecordMaxValueSize": 100}, "LocalTestMode": True},
+    [[GOOD_RESULT]],
+    {"ServerTime": 1_700_000_000, "NewRecordLinks": []},
+]
+
+
+@settings(max_examples=60)
+@given(OBJECTS, JSON, st.binary(max_size=40), st.integers(0, 3), st.integers(0, 4))
+def test_answers(members: dict[str, Any], value: Any, data: bytes, good: int, which: int) -> None:
+    candidate = {"Result": {**GOOD_RESULT, **members}, "DeniedBy": value, "Age": value}
+    answers = [members, value, [[members]], {"Sets": [{"Candidates": [candidate], "Warnings": value}]}]
+    body = data if which == 4 else json.dumps(answers[which]).encode()
+    for operation in operations():
+        # Some good answers first, so that garbage comes late, too.
+        step = harmless(lambda: api.advance(operation, None, None))
+        for given_answer in [*(json.dumps(g).encode() for g in GOOD_ANSWERS[:good]), *[body] * 6]:
+            if step is None or isinstance(step, api.Done):
+                break
+            step = harmless(lambda: api.advance(operation, Answer("http://node", given_answer), None))
+
+
+@given(st.integers(0, 10**6), st.integers(0, 255), st.sampled_from(["ed25519", "p224", "p384"]), st.booleans())
+def test_changed_keys(at: int, change: int, owner_type: Any, cut: bool) -> None:
+    data = bytearray(Owner.from_seed(b"changed", owner_type).private_bytes())
+    data[at % len(data)] ^= change
+    changed = bytes(data[: at % len(data)] if cut else data)
+    owner = harmless(lambda: Owner.import_(changed))
+    assert owner is None or owner.private_bytes() == changed
 
 
 @given(st.text(max_size=60))

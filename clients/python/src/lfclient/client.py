@@ -27,8 +27,8 @@ class Client:
     """Reads and writes LF by one of several nodes: the next one when one does not answer.
 
     Keys, names and masking keys stay here. `token` is what a node has in its `authtoken.secret`, for what it does only for
-    who it trusts. `http` takes the place of our own `httpx.Client`, for proxies or certificate authorities of yours. Can be used from several
-    threads.
+    who it trusts; every node of `urls` gets it. `http` takes the place of our own `httpx.Client`, for proxies or certificate
+    authorities of yours. Can be used from several threads.
     """
 
     def __init__(

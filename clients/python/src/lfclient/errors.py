@@ -36,6 +36,13 @@ def malformed(message: str) -> LfError:
     return LfError("ErrInvalidObject", message)
 
 
+def as_bytes(what: str, value: object) -> bytes:
+    """What the caller gave as bytes. Text and numbers would become something else unseen."""
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        raise invalid(f"{what} must be bytes, not {type(value).__name__}: encode text first, text.encode()")
+    return bytes(value)
+
+
 def one_line(text: str) -> str:
     """Words of a node, fit for a terminal or a log: no control characters, not too long."""
     clean = "".join(c if c.isprintable() else " " for c in text[: _MESSAGE_CHARS_MAX + 1])

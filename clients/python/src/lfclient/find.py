@@ -7,11 +7,11 @@ in the ranges asked for; one record that does not spoils the answer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Optional, Union
 
 from .api import Op, post_json, wrong
-from .errors import LfError, invalid
+from .errors import LfError, as_bytes, invalid, one_line
 from .ordinal import ORDINAL_MAX
 from .owner import Owner, owner_text, parse_owner
 from .record import Record
@@ -23,7 +23,7 @@ from .selector import (
     selector_name,
     selectors_of,
 )
-from .text import base62_encode, base62_to_json, hash_from_json
+from .text import base62_encode, base62_to_json, hash_from_json, owner_from_json
 
 Order = Literal["trust", "weight", "timestamp", "deterministic"]
 """How records of a set are sorted, best first."""
@@ -152,7 +152,7 @@ class Find:
         for s in self.selectors:
             name = selector_name(s.name)
             self.targets.append(_Target(name, *name.key_range(s.first, s.last)))
-        self.masking_key = self.selectors[0].name if masking_key is None else bytes(masking_key)
+        self.masking_key = self.selectors[0].name if masking_key is None else as_bytes("masking_key", masking_key)
         self.owners = owners_of(owners)
         self.order = order
         self.oracles = owners_of(oracles)
@@ -243,7 +243,7 @@ class Find:
 
 def _float(members: dict[str, Any], name: str) -> float:
     value = members.get(name, 0)
-    if type(value) not in (int, float):
+    if type(value) not in (int, float) or not abs(value) < 1e300:
         raise LfError("ErrWrongAnswer", f"{name} of a result is not a number")
     return float(value)
 
@@ -269,43 +269,44 @@ def owners_of(given: Iterable[OwnerLike]) -> list[bytes]:
     return [o.public_bytes if isinstance(o, Owner) else parse_owner(o) for o in several]
 
 
-def _rows(url: str, value: object) -> list[Any]:
+def _rows(value: object) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise wrong(url, "it is not a list")
+        raise LfError("ErrWrongAnswer", "it has something else where a list belongs")
     return value
 
 
 def query(find: Find) -> Op[list[list[Found]]]:
     """Looks for records: sets of records with the same selector keys, the best of each first."""
     answer = yield post_json("/query", find.query())
+    given = answer.json()
     try:
-        sets = [
-            [find.check(result) for result in _rows(answer.url, results)]
-            for results in _rows(answer.url, answer.json())
-        ]
+        sets = [[find.check(result) for result in _rows(results)] for results in _rows(given)]
     except LfError as e:
-        raise e if e.message.startswith(answer.url) else wrong(answer.url, e.message) from None
+        raise wrong(answer.url, e.message) from None
     return [found for found in sets if found]
 
 
 def explain(find: Find) -> Op[list[ExplainedSet]]:
     """Looks for records and for why they count. What the node says of them is its word."""
     answer = yield post_json("/v1/explain", find.query())
+    given = answer.object()
     try:
-        explanation = answer.object()
-        sets = []
-        for given in _rows(answer.url, explanation.get("Sets")):
-            if not isinstance(given, dict):
-                raise wrong(answer.url, "a set is not a JSON object")
-            candidates = [_candidate(find, c) for c in _rows(answer.url, given.get("Candidates"))]
-            if candidates:
-                warnings = tuple(str(w) for w in _rows(answer.url, given.get("Warnings")))
-                sets.append(ExplainedSet(candidates, str(given.get("Because", "")), warnings))
-        return sets
+        sets = [_explained_set(find, explained) for explained in _rows(given.get("Sets"))]
     except LfError as e:
-        raise e if e.message.startswith(answer.url) else wrong(answer.url, e.message) from None
+        raise wrong(answer.url, e.message) from None
+    return [explained for explained in sets if explained.candidates]
+
+
+def _explained_set(find: Find, given: object) -> ExplainedSet:
+    if not isinstance(given, dict):
+        raise LfError("ErrWrongAnswer", "a set is not a JSON object")
+    return ExplainedSet(
+        [_candidate(find, candidate) for candidate in _rows(given.get("Candidates"))],
+        one_line(str(given.get("Because", ""))),
+        tuple(one_line(str(warning)) for warning in _rows(given.get("Warnings"))),
+    )
 
 
 def _candidate(find: Find, candidate: object) -> Found:
@@ -319,9 +320,12 @@ def _candidate(find: Find, candidate: object) -> Found:
         _float(members, "weightshare"),
         _float(members, "recordsontop"),
         _int(members, "difficulty"),
-        str(members.get("certified", "")),
-        tuple(str(o) for o in members.get("deniedby") or ()),
-        tuple(str(o) for o in members.get("goesonfor") or ()),
+        one_line(str(members.get("certified", ""))),
+        _owner_texts(members.get("deniedby")),
+        _owner_texts(members.get("goesonfor")),
     )
-    found = find.check(members.get("result"))
-    return Found(**{**found.__dict__, "explained": explained})
+    return replace(find.check(members.get("result")), explained=explained)
+
+
+def _owner_texts(given: object) -> tuple[str, ...]:
+    return tuple(owner_text(owner_from_json(owner)) for owner in _rows(given))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, Optional
 
 from .api import WORK_SECONDS_MAX, Answer, Ask, Op, Search, owner_status, post, post_json, status, wrong
-from .errors import LfError, invalid
+from .errors import LfError, as_bytes, invalid
 from .find import Find, Found, SelectorsLike, query
 from .genesis import GenesisParameters
 from .masking import VALUE_BYTES_MAX, mask_value
@@ -82,15 +82,13 @@ class Write:
     ) -> None:
         if not isinstance(owner, Owner):
             raise LfError("ErrPrivateKeyRequired", "writing takes an Owner, who has a private key")
-        if isinstance(value, str):
-            raise invalid("value must be bytes: encode text first, value.encode()")
         if work not in (None, "node", "local", "none"):
             raise invalid(f"work {work!r} must be 'node', 'local', 'none' or None")
         self.selectors = selectors_of(selectors)
         self.plain = [_plain(s) for s in self.selectors]
-        self.value = bytes(value)
+        self.value = as_bytes("value", value)
         self.owner = owner
-        self.masking_key = masking_key
+        self.masking_key = None if masking_key is None else as_bytes("masking_key", masking_key)
         self.work = work
         self.pulse = pulse
         self.on_progress = on_progress
