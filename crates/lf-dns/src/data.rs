@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use hickory_proto::rr::rdata::svcb::{Alpn, EchConfigList, IpHint, Mandatory, SvcParamKey, SvcParamValue, Unknown};
+use hickory_proto::rr::rdata::svcb::{
+    Alpn, EchConfigList, IpHint, Mandatory, SvcParamKey, SvcParamValue, Unknown,
+};
 use hickory_proto::rr::rdata::{A, AAAA, CAA, CNAME, HTTPS, MX, PTR, SRV, SVCB, TLSA, TXT};
 use hickory_proto::rr::{Name, RData, RecordType};
 
@@ -54,7 +56,7 @@ pub fn type_named(name: &str) -> Result<RecordType, DataError> {
     let found = TYPES.into_iter().find(|ty| ty.to_string() == upper);
     found.ok_or_else(|| {
         let names: Vec<_> = TYPES.iter().map(ToString::to_string).collect();
-        let shown: String = upper.chars().filter(|c| c.is_ascii_graphic()).take(20).collect();
+        let shown: String = upper.chars().filter(char::is_ascii_graphic).take(20).collect();
         match upper.as_str() {
             "SOA" | "NS" => DataError(format!("{upper} is made by the server, not stored")),
             _ => DataError(format!("type {shown} is not one of {}", names.join(", "))),
@@ -306,7 +308,11 @@ mod tests {
         assert!(read(RecordType::TXT, &"x".repeat(256)).is_err());
         assert_eq!(type_named("ns").unwrap_err().to_string(), "NS is made by the server, not stored");
         assert!(type_named("bogus").is_err());
-        assert!(TYPES.iter().all(|ty| u16::from(*ty) <= TYPE_NUMBER_MAX && type_named(&ty.to_string()) == Ok(*ty)));
+        assert!(
+            TYPES
+                .iter()
+                .all(|ty| u16::from(*ty) <= TYPE_NUMBER_MAX && type_named(&ty.to_string()) == Ok(*ty))
+        );
     }
 
     #[test]
@@ -332,12 +338,10 @@ mod tests {
 
         #[test]
         fn what_is_read_is_shown_and_read_again(ty in 0..TYPES.len(), text in "[ -~]{0,60}") {
-            if let Ok(lines) = lines(&text) && let Some(line) = lines.first() {
-                if let Ok(data) = parse(TYPES[ty], &line.words, None) {
-                    prop_assert_eq!(read(TYPES[ty], &show(&data)).unwrap(), data.clone());
-                    let record = Record::from_rdata(Name::root(), 5, data);
-                    prop_assert!(record.to_bytes().is_ok());
-                }
+            let lines = lines(&text).unwrap_or_default();
+            if let Some(Ok(data)) = lines.first().map(|line| parse(TYPES[ty], &line.words, None)) {
+                prop_assert_eq!(read(TYPES[ty], &show(&data)).unwrap(), data.clone());
+                prop_assert!(Record::from_rdata(Name::root(), 5, data).to_bytes().is_ok());
             }
         }
     }

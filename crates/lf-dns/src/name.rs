@@ -126,7 +126,8 @@ impl FromStr for DomainName {
             text.to_ascii_lowercase()
         } else {
             let wire = Name::from_utf8(text);
-            let error = |_| NameError { name: text.chars().take(300).collect(), problem: "it has no ASCII form" };
+            let error =
+                |_| NameError { name: text.chars().take(300).collect(), problem: "it has no ASCII form" };
             wire.map_err(error)?.to_ascii().to_ascii_lowercase()
         };
         if text.is_empty() {

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query as Question, ResponseCode};
-use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::rdata::HINFO;
+use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
 use crate::{DomainName, NameRecords, Zone, Zones};
@@ -162,7 +162,10 @@ impl Query {
     fn zone_of_odd<'a>(&self, zones: &'a Zones) -> Option<&'a Zone> {
         let name = &self.question.name;
         let labels = usize::from(name.num_labels());
-        (1..labels).rev().filter_map(|n| DomainName::from_wire(&name.trim_to(n))).find_map(|name| zones.of(&name))
+        (1..labels)
+            .rev()
+            .filter_map(|n| DomainName::from_wire(&name.trim_to(n)))
+            .find_map(|name| zones.of(&name))
     }
 
     fn resolve(
@@ -198,7 +201,8 @@ impl Query {
             }
             // An alias cannot be where SOA and NS are.
             let alias = if at_apex { None } else { records.of(RecordType::CNAME) };
-            let Some(set) = records.of(ty).filter(|_| alias.is_some() || ty != RecordType::CNAME).or(alias) else {
+            let Some(set) = records.of(ty).filter(|_| alias.is_some() || ty != RecordType::CNAME).or(alias)
+            else {
                 return Ok(reply.without(zone, None, now_seconds));
             };
             let ttl = if found.stale { set.ttl.min(STALE_TTL_SECONDS) } else { set.ttl };

@@ -44,7 +44,8 @@ impl RrSet {
         for line in &lines {
             let error = |e: DataError| RrSetError(format!("line {}: {e}", line.number));
             let (ttl, words) = line.words.split_first().ok_or_else(|| error(DataError::new("empty")))?;
-            let ttl = ttl_of(ttl).ok_or_else(|| error(DataError::new("it does not begin with a TTL in seconds")))?;
+            let ttl = ttl_of(ttl)
+                .ok_or_else(|| error(DataError::new("it does not begin with a TTL in seconds")))?;
             records.push((ttl, data::parse(ty, words, None).map_err(error)?));
         }
         Self::new(ty, records)
@@ -127,7 +128,8 @@ mod tests {
 
     #[test]
     fn values() {
-        let two = set(RecordType::A, "300 192.0.2.1\n 60\t192.0.2.2 ; here\n\n1h 192.0.2.1").unwrap().unwrap();
+        let two =
+            set(RecordType::A, "300 192.0.2.1\n 60\t192.0.2.2 ; here\n\n1h 192.0.2.1").unwrap().unwrap();
         assert_eq!((two.ttl, two.data.len()), (60, 2));
         assert_eq!(two.to_value(), "60 192.0.2.1\n60 192.0.2.2\n");
         assert_eq!(set(RecordType::A, &two.to_value()), Ok(Some(two)));

@@ -148,7 +148,9 @@ pub fn choose(policy: &Policy, name: &DomainName, candidates: &[Candidate]) -> (
         if !owners.contains_key(&candidate.owner) {
             pass(match (policy.certified, policy.pins.is_empty()) {
                 (true, true) => "its owner has no current certificate".to_owned(),
-                (true, false) => "its owner has no current certificate and is not pinned for this name".to_owned(),
+                (true, false) => {
+                    "its owner has no current certificate and is not pinned for this name".to_owned()
+                }
                 _ => "its owner is not pinned for this name".to_owned(),
             });
         } else if Some(candidate.owner) != winner {
@@ -187,9 +189,11 @@ mod tests {
     use super::*;
 
     fn owner(n: u8) -> OwnerPublic {
-        lf_proto::owner::OwnerSecret::generate(lf_proto::owner::OwnerType::Ed25519, &mut |bytes| bytes.fill(n))
-            .public()
-            .to_owned()
+        lf_proto::owner::OwnerSecret::generate(lf_proto::owner::OwnerType::Ed25519, &mut |bytes| {
+            bytes.fill(n)
+        })
+        .public()
+        .to_owned()
     }
 
     fn candidate(n: u8, ordinal: u64, value: &str, trust: f64, certified: bool) -> Candidate {
@@ -204,7 +208,12 @@ mod tests {
 
     fn served(policy: &Policy, candidates: &[Candidate]) -> String {
         let (records, _) = choose(policy, &"www.example.lf".parse().unwrap(), candidates);
-        records.sets.iter().map(|(ty, set)| format!("{ty} {}", set.to_value().trim())).collect::<Vec<_>>().join(";")
+        records
+            .sets
+            .iter()
+            .map(|(ty, set)| format!("{ty} {}", set.to_value().trim()))
+            .collect::<Vec<_>>()
+            .join(";")
     }
 
     #[test]
@@ -219,7 +228,10 @@ mod tests {
         assert_eq!(served(&policy(&["anyone"]), &squatted), "1 5 192.0.2.66");
         let (_, passed) = choose(&policy(&[]), &"www.example.lf".parse().unwrap(), &squatted);
         assert_eq!(passed.len(), 2);
-        assert_eq!((passed[0].owner, passed[0].reason.as_str()), (owner(1), "its owner has no current certificate"));
+        assert_eq!(
+            (passed[0].owner, passed[0].reason.as_str()),
+            (owner(1), "its owner has no current certificate")
+        );
     }
 
     #[test]
@@ -235,7 +247,10 @@ mod tests {
         let pin = |n, below: &str| format!("{}{below}", owner(n));
         assert_eq!(served(&policy(&["certified", &pin(2, "")]), &two), "15 5 1 mx.evil.;28 5 2001:db8::66");
         assert_eq!(served(&policy(&[&pin(2, "/other.lf")]), &two), "");
-        assert_eq!(served(&policy(&[&pin(1, "/www.example.lf"), &pin(2, "")]), &two), served(&policy(&[]), &two));
+        assert_eq!(
+            served(&policy(&[&pin(1, "/www.example.lf"), &pin(2, "")]), &two),
+            served(&policy(&[]), &two)
+        );
     }
 
     #[test]
@@ -253,7 +268,11 @@ mod tests {
         let reasons: Vec<_> = passed.iter().map(|passed| passed.reason.as_str()).collect();
         assert_eq!(
             reasons,
-            ["line 1: it does not begin with a TTL in seconds", "type 2 is not served", "its value cannot be unmasked"]
+            [
+                "line 1: it does not begin with a TTL in seconds",
+                "type 2 is not served",
+                "its value cannot be unmasked"
+            ]
         );
         assert_eq!((ordinal_name(28), ordinal_name(1 << 40)), ("AAAA".to_owned(), (1_u64 << 40).to_string()));
     }

@@ -36,7 +36,9 @@ pub fn read(text: &str, zone: &DomainName) -> Result<ZoneFile, ZoneFileError> {
     for line in &lines {
         let entry = state.line(line).map_err(|e| ZoneFileError(format!("line {}: {e}", line.number)))?;
         match entry {
-            Entry::Record(name, ty, ttl, data) => found.entry((name, u16::from(ty))).or_default().push((ttl, data)),
+            Entry::Record(name, ty, ttl, data) => {
+                found.entry((name, u16::from(ty))).or_default().push((ttl, *data))
+            }
             Entry::LeftOut => file.left_out.push(line.number),
             Entry::Directive => {}
         }
@@ -52,7 +54,10 @@ pub fn read(text: &str, zone: &DomainName) -> Result<ZoneFile, ZoneFileError> {
 }
 
 /// The names between the zone and those that have records, which have none themselves.
-fn empty_names<'a>(zone: &DomainName, names: impl Iterator<Item = &'a DomainName> + Clone) -> Vec<DomainName> {
+fn empty_names<'a>(
+    zone: &DomainName,
+    names: impl Iterator<Item = &'a DomainName> + Clone,
+) -> Vec<DomainName> {
     let there: std::collections::BTreeSet<_> = names.clone().collect();
     let mut empty = std::collections::BTreeSet::new();
     for name in names {
@@ -64,7 +69,7 @@ fn empty_names<'a>(zone: &DomainName, names: impl Iterator<Item = &'a DomainName
 }
 
 enum Entry {
-    Record(DomainName, RecordType, u32, RData),
+    Record(DomainName, RecordType, u32, Box<RData>),
     LeftOut,
     Directive,
 }
@@ -87,7 +92,8 @@ impl State<'_> {
             return Ok(Entry::Directive);
         }
         if !line.indented {
-            let name = words.first().and_then(Word::text).ok_or_else(|| DataError::new("a name is not ASCII"))?;
+            let name =
+                words.first().and_then(Word::text).ok_or_else(|| DataError::new("a name is not ASCII"))?;
             let name = data::relative_name(name, &self.origin)?;
             if !name.is_within(self.zone) {
                 return Err(DataError::new(format!("{name} is not within {}", self.zone)));
@@ -125,7 +131,7 @@ impl State<'_> {
         let ty = data::type_named(ty)?;
         let ttl = ttl.or(self.default_ttl).or(self.last_ttl);
         let ttl = ttl.ok_or_else(|| DataError::new("a TTL is missing, and there is no $TTL"))?;
-        Ok(Entry::Record(owner, ty, ttl, data::parse(ty, words, Some(&self.origin))?))
+        Ok(Entry::Record(owner, ty, ttl, Box::new(data::parse(ty, words, Some(&self.origin))?)))
     }
 
     fn directive(&mut self, directive: &str, argument: Option<&Word>) -> Result<(), DataError> {
@@ -173,7 +179,9 @@ _443._tcp 60 TLSA 3 1 1 abcd
         let shown: Vec<String> = file
             .sets
             .iter()
-            .map(|((name, ty), set)| format!("{name} {} {}", RecordType::from(*ty), set.to_value().trim_end()))
+            .map(|((name, ty), set)| {
+                format!("{name} {} {}", RecordType::from(*ty), set.to_value().trim_end())
+            })
             .collect();
         assert_eq!(
             shown,

@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{
-    A, AAAA, Alpn, DataError, EchConfigList, IpHint, Ipv4Addr, Ipv6Addr, Mandatory, SVCB, SvcParamKey, SvcParamValue,
-    Unknown, Words, address, number, quoted, show_name,
+    A, AAAA, Alpn, DataError, EchConfigList, IpHint, Ipv4Addr, Ipv6Addr, Mandatory, SVCB, SvcParamKey,
+    SvcParamValue, Unknown, Words, address, number, quoted, show_name,
 };
 
 /// Reads it. Keys may come in any order, but only once each.
@@ -63,7 +63,9 @@ fn parse_key(text: &str) -> Result<SvcParamKey, DataError> {
             // The named ones have a form of their own; the highest is reserved.
             match number.filter(|n| (7..u16::MAX).contains(n)) {
                 Some(number) => SvcParamKey::from(number),
-                None => return Err(DataError(format!("parameter {text:?} is not known; others are keyNUMBER"))),
+                None => {
+                    return Err(DataError(format!("parameter {text:?} is not known; others are keyNUMBER")));
+                }
             }
         }
     })
@@ -88,7 +90,11 @@ fn parse_value(key: SvcParamKey, value: Option<&[u8]>) -> Result<SvcParamValue, 
         }
         SvcParamKey::Alpn => {
             let protocols: Vec<String> = text()?.split(',').map(str::to_owned).collect();
-            let good = |p: &String| !p.is_empty() && p.len() <= 255 && p.bytes().all(|b| b.is_ascii_graphic() && b != b'\\' && b != b'"');
+            let good = |p: &String| {
+                !p.is_empty()
+                    && p.len() <= 255
+                    && p.bytes().all(|b| b.is_ascii_graphic() && b != b'\\' && b != b'"')
+            };
             if !protocols.iter().all(good) {
                 return Err(bad("not a list of protocols"));
             }

@@ -44,7 +44,11 @@ fn stored() -> HashMap<DomainName, NameRecords> {
     names
 }
 
-fn answer_bytes(bytes: &[u8], transport: Transport, known: &impl Fn(&DomainName) -> Known) -> Option<Vec<u8>> {
+fn answer_bytes(
+    bytes: &[u8],
+    transport: Transport,
+    known: &impl Fn(&DomainName) -> Known,
+) -> Option<Vec<u8>> {
     let query = match Query::read(bytes, transport) {
         Incoming::Ignored => return None,
         Incoming::Answered(answer) => return Some(answer),
@@ -102,7 +106,10 @@ fn shown(message: &Message) -> String {
 #[test]
 fn answers() {
     let a = |of| shown(&ask(of, RecordType::A));
-    assert_eq!(a("www.example.lf."), "NoError: www.example.lf. 300 192.0.2.1, www.example.lf. 300 192.0.2.2 | ");
+    assert_eq!(
+        a("www.example.lf."),
+        "NoError: www.example.lf. 300 192.0.2.1, www.example.lf. 300 192.0.2.2 | "
+    );
     assert!(ask("www.example.lf.", RecordType::A).metadata.authoritative);
     // As it was asked, for clients that look whether their letters come back.
     assert!(a("wWw.ExAmPlE.lf.").contains(": wWw.ExAmPlE.lf. 300 192.0.2.1"));
@@ -123,7 +130,11 @@ fn the_apex_is_made_here() {
     assert_eq!((data.mname.to_ascii().as_str(), data.serial), ("ns.example.lf.", NOW as u32));
     let ns = shown(&ask("sub.example.lf.", RecordType::NS));
     assert_eq!(ns.matches(" 3600 ").count(), 2, "{ns}");
-    assert_eq!(shown(&ask("example.lf.", RecordType::A)), "NoError:  | example.lf. SOA", "no alias at the apex");
+    assert_eq!(
+        shown(&ask("example.lf.", RecordType::A)),
+        "NoError:  | example.lf. SOA",
+        "no alias at the apex"
+    );
     assert_eq!(shown(&ask("example.lf.", RecordType::CNAME)), "NoError:  | example.lf. SOA");
     assert!(shown(&ask("example.lf.", RecordType::MX)).contains("10 mail.example.lf."));
     assert_eq!(shown(&ask("x.sub.example.lf.", RecordType::A)), "NXDomain:  | sub.example.lf. SOA");
