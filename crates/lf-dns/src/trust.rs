@@ -14,6 +14,9 @@ use lf_proto::owner::OwnerPublic;
 use crate::data::TYPES;
 use crate::{DomainName, NameRecords, RrSet};
 
+/// Reasons quote what strangers wrote, but not all of it.
+const REASON_CHARS_MAX: usize = 200;
+
 /// An owner that is trusted because somebody said so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pin {
@@ -144,7 +147,10 @@ pub fn choose(policy: &Policy, name: &DomainName, candidates: &[Candidate]) -> (
     let (mut records, mut passed) = (NameRecords::default(), Vec::new());
     for candidate in candidates {
         let Candidate { hash, owner, ordinal, .. } = *candidate;
-        let mut pass = |reason: String| passed.push(Passed { hash, owner, ordinal, reason });
+        let mut pass = |reason: String| {
+            let reason = reason.chars().take(REASON_CHARS_MAX).collect();
+            passed.push(Passed { hash, owner, ordinal, reason });
+        };
         if !owners.contains_key(&candidate.owner) {
             pass(match (policy.certified, policy.pins.is_empty()) {
                 (true, true) => "its owner has no current certificate".to_owned(),

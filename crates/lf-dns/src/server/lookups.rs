@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_millis(1800);
 const PATIENCE_MAX: Duration = Duration::from_secs(5);
 /// For so long a node that is away is not asked again.
 const AWAY: Duration = Duration::from_secs(1);
+/// Answers of the node that make no sense are told that often at most.
+const QUIET: Duration = Duration::from_secs(10);
 /// Records not served that are remembered, so that each is told once.
 const TOLD_MAX: usize = 1_000;
 
@@ -46,6 +48,8 @@ struct State {
     /// Until when the node is left alone, if it did not answer last time.
     away_until: Option<Duration>,
     told: HashSet<[u8; 32]>,
+    /// Until when no more is said about wrong answers.
+    quiet_until: Duration,
 }
 
 impl Lookups {
@@ -55,6 +59,7 @@ impl Lookups {
             waiting: HashMap::new(),
             away_until: None,
             told: HashSet::new(),
+            quiet_until: Duration::ZERO,
         };
         Lookups(Arc::new(Inner { node, log, asking: Semaphore::new(ASKING_MAX), state: Mutex::new(state) }))
     }
@@ -140,7 +145,12 @@ impl Inner {
                     ));
                 }
             }
-            Err(AskError::Wrong(problem)) => lines.push(format!("{name}: {problem}")),
+            Err(AskError::Wrong(problem)) => {
+                if now >= state.quiet_until {
+                    state.quiet_until = now.saturating_add(QUIET);
+                    lines.push(format!("cannot answer for {name}: {problem}"));
+                }
+            }
         }
         drop(state);
         lines.iter().for_each(|line| (self.log)(line));
