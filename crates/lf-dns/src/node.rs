@@ -1,6 +1,6 @@
 //! Asking a node for a name's records: all of them in one query, checked and unmasked here, certificates looked up.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,9 @@ use crate::data::TYPE_NUMBER_MAX;
 use crate::trust::{Candidate, Passed, Policy, choose};
 use crate::{DomainName, NameRecords};
 
-/// Records of each type that are looked at: the node's best, so that strangers' many do not cost us.
-const RECORDS_PER_SET_MAX: u64 = 16;
+/// Records of each type that are looked at: the node's best, so that strangers' many do not cost us. Pinned owners are
+/// asked for by themselves, so that no crowd can hide them.
+const RECORDS_PER_SET_MAX: u64 = 256;
 /// Owners whose certificates are looked up for one name.
 const OWNERS_PER_NAME_MAX: usize = 16;
 /// Owners whose certificates are remembered.
@@ -43,6 +44,8 @@ pub struct Node {
     policy: Policy,
     oracles: Vec<OwnerPublic>,
     certified_for: Duration,
+    /// Whether owners who cannot count are asked for, too.
+    asks_all: bool,
     certified: Mutex<HashMap<OwnerPublic, (Instant, bool)>>,
 }
 
@@ -58,7 +61,14 @@ pub struct Told {
 impl Node {
     /// A node by its client. Whether an owner is certified is asked again after `certified_for`.
     pub fn new(client: Client, policy: Policy, oracles: Vec<OwnerPublic>, certified_for: Duration) -> Self {
-        Node { client, policy, oracles, certified_for, certified: Mutex::default() }
+        let asks_all = policy.certified || policy.anyone;
+        Node { client, policy, oracles, certified_for, asks_all, certified: Mutex::default() }
+    }
+
+    /// Also tells of owners whose records cannot count.
+    #[must_use]
+    pub fn telling_all(self) -> Self {
+        Node { asks_all: true, ..self }
     }
 
     /// Everything that is written under a name, by whom it may be.
@@ -66,6 +76,26 @@ impl Node {
     /// # Errors
     /// The node is away, or does not say what it should.
     pub fn candidates(&self, name: &DomainName) -> Result<Vec<Candidate>, AskError> {
+        let mut candidates: Vec<Candidate> = Vec::new();
+        if !self.policy.pins.is_empty() {
+            self.find(name, self.policy.pins.iter().map(|pin| pin.owner).collect(), &mut candidates)?;
+        }
+        if self.asks_all {
+            self.find(name, vec![], &mut candidates)?;
+        }
+        if self.policy.asks_certificates() {
+            self.look_up_certificates(&mut candidates)?;
+        }
+        Ok(candidates)
+    }
+
+    /// Adds these owners' records, or everybody's, to those that are there already.
+    fn find(
+        &self,
+        name: &DomainName,
+        owners: Vec<OwnerPublic>,
+        to: &mut Vec<Candidate>,
+    ) -> Result<(), AskError> {
         let selector = SelectorArg {
             name: name.selector_name().into_bytes(),
             ordinals: Ordinals::Range(0, u64::from(TYPE_NUMBER_MAX)),
@@ -74,20 +104,14 @@ impl Node {
             selectors: vec![selector],
             oracles: self.oracles.clone(),
             limit: RECORDS_PER_SET_MAX,
-            // Whom nobody asks for nobody needs to hear of.
-            owners: match (self.policy.certified, self.policy.anyone) {
-                (false, false) => self.policy.pins.iter().map(|pin| pin.owner).collect(),
-                _ => vec![],
-            },
+            owners,
             ..Find::default()
         };
         let found = self.client.find(&find)?;
-        let mut candidates: Vec<Candidate> =
-            found.sets.iter().flat_map(lf_client::FoundSet::records).filter_map(candidate).collect();
-        if self.policy.asks_certificates() {
-            self.look_up_certificates(&mut candidates)?;
-        }
-        Ok(candidates)
+        let there: HashSet<_> = to.iter().map(|candidate| candidate.hash.0).collect();
+        let new = found.sets.iter().flat_map(lf_client::FoundSet::records).filter_map(candidate);
+        to.extend(new.filter(|candidate| !there.contains(&candidate.hash.0)));
+        Ok(())
     }
 
     /// What is served under a name.

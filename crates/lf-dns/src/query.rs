@@ -72,6 +72,16 @@ pub enum Step {
     Need(DomainName),
     /// It is not about our zones, and the client wants it looked up.
     Forward,
+    /// It leads out of our zones, and the client wants that looked up.
+    Follow(Box<Follow>),
+}
+
+/// An answer whose end is elsewhere.
+#[derive(Debug)]
+pub struct Follow {
+    /// What to ask there.
+    pub query: Query,
+    reply: Reply,
 }
 
 /// A question.
@@ -86,10 +96,12 @@ pub struct Query {
 }
 
 /// What an answer is made of.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Reply {
     code: Option<ResponseCode>,
     authoritative: bool,
+    /// Whether other zones' names are looked up for this client.
+    recursive: bool,
     answers: Vec<Record>,
     authorities: Vec<Record>,
     stale: bool,
@@ -146,15 +158,42 @@ impl Query {
             249..=254 | 41 => return self.refused(),
             _ => {}
         }
+        let reply = Reply { authoritative: true, recursive: forwards, ..Reply::default() };
         let answer = match name {
-            Some(name) => self.resolve(zones, zone, name, known, now_seconds),
+            Some(name) => self.resolve(zones, zone, name, known, reply, now_seconds),
             // Nothing that could be stored has such a name.
-            None => Ok(Reply::negative(zone, Some(ResponseCode::NXDomain), now_seconds)),
+            None => Ok(Outcome::Done(reply.without(zone, Some(ResponseCode::NXDomain), now_seconds))),
         };
         match answer {
-            Ok(reply) => Step::Answer(self.encode(reply)),
+            Ok(Outcome::Done(reply)) => Step::Answer(self.encode(reply)),
+            Ok(Outcome::Elsewhere(reply, target)) if forwards && self.recursion_desired => {
+                let mut query = self.clone();
+                query.question.set_name(target);
+                Step::Follow(Box::new(Follow { query, reply }))
+            }
+            // What is elsewhere is for the client to ask.
+            Ok(Outcome::Elsewhere(reply, _)) => Step::Answer(self.encode(reply)),
             Err(Problem::Need(name)) => Step::Need(name),
             Err(Problem::Fails) => Step::Answer(self.failure(ResponseCode::ServFail)),
+        }
+    }
+
+    /// The answer, with what was found elsewhere: the bytes of an answer to [`Follow::query`].
+    pub fn followed(&self, follow: Follow, elsewhere: &[u8]) -> Vec<u8> {
+        let mut reply = follow.reply;
+        match Message::from_vec(elsewhere) {
+            Ok(message) if message.metadata.truncation => self.bytes(&self.message(reply).truncate()),
+            Ok(message)
+                if matches!(
+                    message.metadata.response_code,
+                    ResponseCode::NoError | ResponseCode::NXDomain
+                ) =>
+            {
+                reply.code = Some(message.metadata.response_code);
+                reply.answers.extend(message.answers);
+                self.encode(reply)
+            }
+            _ => self.failure(ResponseCode::ServFail),
         }
     }
 
@@ -174,9 +213,9 @@ impl Query {
         first_zone: &Zone,
         name: DomainName,
         known: &KnownNames,
+        mut reply: Reply,
         now_seconds: u64,
-    ) -> Result<Reply, Problem> {
-        let mut reply = Reply { authoritative: true, ..Reply::default() };
+    ) -> Result<Outcome, Problem> {
         let ty = self.question.query_type;
         // The owner of the first answer is written as it was asked for.
         let (mut zone, mut name, mut owner) = (first_zone, name, self.question.name.clone());
@@ -186,34 +225,35 @@ impl Query {
                 let mut own = if ty == RecordType::SOA { vec![zone.soa(now_seconds)] } else { zone.ns() };
                 own.iter_mut().for_each(|record| record.name = owner.clone());
                 reply.answers.append(&mut own);
-                return Ok(reply);
+                return Ok(Outcome::Done(reply));
             }
             let found = find(zone, &name, known)?;
             reply.stale |= found.stale;
             let Some(records) = found.records else {
                 let code = (!found.exists).then_some(ResponseCode::NXDomain);
-                return Ok(reply.without(zone, code, now_seconds));
+                return Ok(Outcome::Done(reply.without(zone, code, now_seconds)));
             };
             if ty == RecordType::ANY {
                 let minimal = RData::HINFO(HINFO::new("RFC8482".to_owned(), String::new()));
                 reply.answers.push(Record::from_rdata(owner, ANY_TTL_SECONDS, minimal));
-                return Ok(reply);
+                return Ok(Outcome::Done(reply));
             }
             // An alias cannot be where SOA and NS are.
             let alias = if at_apex { None } else { records.of(RecordType::CNAME) };
             let Some(set) = records.of(ty).filter(|_| alias.is_some() || ty != RecordType::CNAME).or(alias)
             else {
-                return Ok(reply.without(zone, None, now_seconds));
+                return Ok(Outcome::Done(reply.without(zone, None, now_seconds)));
             };
             let ttl = if found.stale { set.ttl.min(STALE_TTL_SECONDS) } else { set.ttl };
             let record = |data: &RData| Record::from_rdata(owner.clone(), ttl, data.clone());
             reply.answers.extend(set.data.iter().map(record));
             let Some(RData::CNAME(target)) = set.data.first().filter(|_| ty != RecordType::CNAME) else {
-                return Ok(reply);
+                return Ok(Outcome::Done(reply));
             };
-            // What is elsewhere is for the client to ask.
-            let Some(next) = DomainName::from_wire(target) else { return Ok(reply) };
-            let Some(next_zone) = zones.of(&next) else { return Ok(reply) };
+            let next = DomainName::from_wire(target);
+            let Some((next_zone, next)) = next.and_then(|next| Some((zones.of(&next)?, next))) else {
+                return Ok(Outcome::Elsewhere(reply, target.0.clone()));
+            };
             owner = target.0.clone();
             (zone, name) = (next_zone, next);
         }
@@ -239,6 +279,7 @@ impl Query {
         message.metadata.recursion_desired = self.recursion_desired;
         message.metadata.checking_disabled = self.checking_disabled;
         message.metadata.authoritative = reply.authoritative;
+        message.metadata.recursion_available = reply.recursive;
         message.metadata.response_code = reply.code.unwrap_or(ResponseCode::NoError);
         message.add_query(self.question.clone());
         if let Some(asked) = &self.edns {
@@ -260,12 +301,16 @@ impl Query {
     fn encode(&self, reply: Reply) -> Vec<u8> {
         let message = self.message(reply);
         let bytes = self.bytes(&message);
-        let bytes_max = match (self.transport, &self.edns) {
+        if bytes.len() <= self.bytes_max() { bytes } else { self.bytes(&message.truncate()) }
+    }
+
+    /// How large an answer the client takes, over the way it asked.
+    fn bytes_max(&self) -> usize {
+        usize::from(match (self.transport, &self.edns) {
             (Transport::Tcp, _) => u16::MAX,
             (Transport::Udp, None) => UDP_BYTES_PLAIN,
             (Transport::Udp, Some(edns)) => edns.max_payload().clamp(UDP_BYTES_PLAIN, UDP_BYTES_MAX),
-        };
-        if bytes.len() <= usize::from(bytes_max) { bytes } else { self.bytes(&message.truncate()) }
+        })
     }
 
     /// What cannot be encoded is a failure that can.
@@ -302,12 +347,7 @@ impl Query {
         let same = question.name == self.question.name
             && question.query_type == self.question.query_type
             && question.query_class == self.question.query_class;
-        let bytes_max = match (self.transport, &self.edns) {
-            (Transport::Tcp, _) => u16::MAX,
-            (Transport::Udp, None) => UDP_BYTES_PLAIN,
-            (Transport::Udp, Some(_)) => UDP_BYTES_MAX,
-        };
-        if !good || !same || answer.len() > usize::from(bytes_max) {
+        if !good || !same || answer.len() > self.bytes_max() {
             return None;
         }
         answer.get_mut(..2)?.copy_from_slice(&self.id.to_be_bytes());
@@ -321,16 +361,18 @@ impl Query {
 }
 
 impl Reply {
-    fn negative(zone: &Zone, code: Option<ResponseCode>, now_seconds: u64) -> Self {
-        Reply { authoritative: true, ..Reply::default() }.without(zone, code, now_seconds)
-    }
-
     /// Nothing (more) is there: says so with the zone's SOA, which says for how long to believe it (RFC 2308).
     fn without(mut self, zone: &Zone, code: Option<ResponseCode>, now_seconds: u64) -> Self {
         self.code = code;
         self.authorities.push(zone.soa(now_seconds));
         self
     }
+}
+
+enum Outcome {
+    Done(Reply),
+    /// An alias leads to this name, which is in none of our zones.
+    Elsewhere(Reply, Name),
 }
 
 enum Problem {

@@ -66,10 +66,17 @@ impl Server {
     /// # Errors
     /// An address that cannot be listened to.
     pub async fn bind(config: &Config, node: Node, log: Log) -> io::Result<Self> {
-        let mut sockets = Vec::new();
+        let mut sockets: Vec<(Arc<UdpSocket>, TcpListener)> = Vec::new();
         for address in &config.listen {
             let named = |e: io::Error| io::Error::new(e.kind(), format!("cannot listen to {address}: {e}"));
             sockets.push(bind_both(*address).await.map_err(named)?);
+        }
+        for (udp, _) in &sockets {
+            let address = udp.local_addr()?;
+            if config.upstream.contains(&address) {
+                let problem = format!("cannot look names up at {address}: that is this server itself");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+            }
         }
         let shared = Shared {
             begun: Instant::now(),
@@ -143,6 +150,13 @@ impl Shared {
                 }
                 Step::Forward => match &self.upstream {
                     Some(upstream) => return upstream.ask(query).await,
+                    None => break,
+                },
+                Step::Follow(follow) => match &self.upstream {
+                    Some(upstream) => {
+                        let elsewhere = upstream.ask(&follow.query).await;
+                        return query.followed(*follow, &elsewhere);
+                    }
                     None => break,
                 },
             }

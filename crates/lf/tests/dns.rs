@@ -201,6 +201,8 @@ fn each_type_is_served_as_it_was_written() {
     // lf dns get says the same, as a zone file.
     let got = home.run(&format!("dns get mail.example.lf --trust {owner}")).good();
     assert_eq!(got, "mail.example.lf. 77 IN A 192.0.2.25\n");
+    let others = home.run("dns get mail.example.lf --trust certified").good();
+    assert_eq!(others.matches("; not served: A of @").count(), 1, "{others}");
     let got = home.lf(["get", "dns/mail.example.lf#"]).good();
     assert_eq!(got, "77 192.0.2.25 | dns/mail.example.lf#1\n");
 
@@ -512,6 +514,10 @@ fn other_zones_are_looked_up_if_wanted() {
     assert_eq!(dns.answer("nowhere.other.lf A").0, "NXDOMAIN");
     assert_eq!(dns.answer("+norecurse www.other.lf A").0, "REFUSED", "who does not want it looked up");
     assert_eq!(dns.answer("www.third.lf A").0, "REFUSED", "what the other says");
+    // An alias that leads out of our zones.
+    put(home, &["out.example.lf", "CNAME", "www.other.lf"]).good();
+    assert_eq!(dns.short("out.example.lf A"), ["192.0.2.2", "www.other.lf."]);
+    assert_eq!(dns.short("+norecurse out.example.lf A"), ["www.other.lf."]);
     drop(other);
     assert_eq!(dns.answer("www.other.lf A").0, "SERVFAIL");
 }

@@ -47,7 +47,7 @@ fn answer(bytes: &[u8], transport: Transport) -> Option<Vec<u8>> {
                 let told = known(&name);
                 assert!(names.insert(name, told).is_none());
             }
-            Step::Forward => unreachable!(),
+            Step::Forward | Step::Follow(_) => unreachable!(),
         }
     }
 }

@@ -62,7 +62,7 @@ fn answer_bytes(
                 let told = known(&name);
                 assert!(names.insert(name, told).is_none(), "asked twice");
             }
-            Step::Forward => panic!("forwarding was not allowed"),
+            Step::Forward | Step::Follow(_) => panic!("forwarding was not allowed"),
         }
     }
     panic!("asks for ever");
@@ -275,6 +275,39 @@ fn other_zones_are_forwarded_if_wanted() {
     let Incoming::Question(other) = Query::read(&other, Transport::Udp) else { panic!() };
     assert_eq!(other.from_upstream(answer.clone(), 9), None, "another question");
     assert_eq!(query.from_upstream([answer, vec![0; 600]].concat(), 9), None, "larger than asked for");
+}
+
+#[test]
+fn aliases_that_lead_elsewhere_are_followed_if_wanted() {
+    let mut bytes = question(5, &name("out.example.lf").to_wire(), RecordType::A);
+    bytes[2] |= 1;
+    let Incoming::Question(query) = Query::read(&bytes, Transport::Udp) else { panic!() };
+    let names = [(name("out.example.lf"), fresh(&name("out.example.lf")))].into_iter().collect();
+    let follow = || match query.step(&zones(), &names, true, NOW) {
+        Step::Follow(follow) => *follow,
+        other => panic!("{other:?}"),
+    };
+    let asked = Message::from_vec(&follow().query.upstream(9)).unwrap();
+    assert_eq!(asked.queries[0].name, name("www.other").to_wire());
+    let mut elsewhere = asked.into_response();
+    elsewhere.add_answer(Record::from_rdata(
+        name("www.other").to_wire(),
+        5,
+        RData::A("192.0.2.9".parse().unwrap()),
+    ));
+    let followed = |elsewhere: &Message| {
+        let answer = query.followed(follow(), &elsewhere.to_vec().unwrap());
+        Message::from_vec(&answer).unwrap()
+    };
+    let answer = followed(&elsewhere);
+    assert_eq!(shown(&answer), "NoError: out.example.lf. 60 www.other., www.other. 5 192.0.2.9 | ");
+    assert!(answer.metadata.recursion_available && answer.metadata.id == 5);
+    elsewhere.metadata.truncation = true;
+    assert!(followed(&elsewhere).metadata.truncation);
+    elsewhere.metadata.truncation = false;
+    elsewhere.metadata.response_code = ResponseCode::Refused;
+    assert_eq!(followed(&elsewhere).metadata.response_code, ResponseCode::ServFail);
+    assert_eq!(query.followed(follow(), b"x")[3] & 0xf, 2);
 }
 
 proptest! {

@@ -64,35 +64,31 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, connection
         };
         let ip = client.ip().to_canonical();
         if let Some(connection) = connections.open(ip) {
-            let shared = shared.clone();
-            tokio::spawn(async move {
-                converse(stream, ip, &shared).await;
-                drop(connection);
-            });
+            tokio::spawn(converse(stream, Arc::new(connection), shared.clone()));
         }
     }
 }
 
-async fn converse(stream: TcpStream, ip: IpAddr, shared: &Arc<Shared>) {
+async fn converse(stream: TcpStream, connection: Arc<Connection>, shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
     let (mut reader, writer) = stream.into_split();
     let writer = Arc::new(tokio::sync::Mutex::new(writer));
     let room = Arc::new(Semaphore::new(QUESTIONS_MAX));
     while let Some(bytes) = read_message(&mut reader).await {
         let Ok(Ok(permit)) = timeout(IDLE, room.clone().acquire_owned()).await else { return };
-        let (writer, shared) = (writer.clone(), shared.clone());
+        // The connection counts until its last answer is out, even if it was closed on the other side.
+        let (writer, shared, connection) = (writer.clone(), shared.clone(), connection.clone());
         tokio::spawn(async move {
-            if let Some(answer) = shared.answer(&bytes, Transport::Tcp, ip).await {
+            if let Some(answer) = shared.answer(&bytes, Transport::Tcp, connection.1).await {
                 let mut writer = writer.lock().await;
                 // Who does not take answers gets no more of them; the connection ends with the reader's next wait.
                 if write_message(&mut writer, &answer).await.is_none() {
                     let _ = writer.shutdown().await;
                 }
             }
-            drop(permit);
+            drop((permit, connection));
         });
     }
-    // Answers that are at work still go out: they hold the writer.
 }
 
 async fn read_message(reader: &mut OwnedReadHalf) -> Option<Vec<u8>> {

@@ -193,7 +193,8 @@ fn record_set(args: &Put) -> Result<RrSet> {
 
 pub(super) fn get(context: &Context, args: &Get) -> Result<()> {
     let client = context.client(&args.urls.url)?;
-    let node = Node::new(client, args.trust.policy(), context.config()?.oracles, Duration::ZERO);
+    let node =
+        Node::new(client, args.trust.policy(), context.config()?.oracles, Duration::ZERO).telling_all();
     let told = node.ask(&args.name).map_err(|e| Failure::new(e.to_string()))?;
     let wanted = |ordinal: u64| args.ty.is_none_or(|ty| u64::from(u16::from(ty)) == ordinal);
     let sets = told.records.sets.iter().filter(|(ty, _)| wanted(u64::from(**ty)));
