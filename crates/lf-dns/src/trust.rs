@@ -196,7 +196,7 @@ mod tests {
 
     fn owner(n: u8) -> OwnerPublic {
         lf_proto::owner::OwnerSecret::generate(lf_proto::owner::OwnerType::Ed25519, &mut |bytes| {
-            bytes.fill(n)
+            bytes.fill(n);
         })
         .public()
         .to_owned()

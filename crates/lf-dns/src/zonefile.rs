@@ -37,7 +37,7 @@ pub fn read(text: &str, zone: &DomainName) -> Result<ZoneFile, ZoneFileError> {
         let entry = state.line(line).map_err(|e| ZoneFileError(format!("line {}: {e}", line.number)))?;
         match entry {
             Entry::Record(name, ty, ttl, data) => {
-                found.entry((name, u16::from(ty))).or_default().push((ttl, *data))
+                found.entry((name, u16::from(ty))).or_default().push((ttl, *data));
             }
             Entry::LeftOut => file.left_out.push(line.number),
             Entry::Directive => {}

@@ -375,7 +375,7 @@ fn large_answers_come_over_tcp_and_many_on_one_connection() {
     let mut bytes = Vec::new();
     for id in 1..=50_u16 {
         let name: lf_dns::DomainName =
-            if id % 2 == 0 { "one.example.lf" } else { "many.example.lf" }.parse().unwrap();
+            if id.is_multiple_of(2) { "one.example.lf" } else { "many.example.lf" }.parse().unwrap();
         let question = lf_dns::query::question(id, &name.to_wire(), lf_dns::RecordType::A);
         bytes.extend(u16::try_from(question.len()).unwrap().to_be_bytes());
         bytes.extend(question);
@@ -388,7 +388,7 @@ fn large_answers_come_over_tcp_and_many_on_one_connection() {
         let answer = read_tcp(&mut stream).unwrap();
         let id = u16::from_be_bytes([answer[0], answer[1]]);
         let count = u16::from_be_bytes([answer[6], answer[7]]);
-        assert_eq!(count, if id % 2 == 0 { 1 } else { 60 }, "{id}");
+        assert_eq!(count, if id.is_multiple_of(2) { 1 } else { 60 }, "{id}");
         ids.push(id);
     }
     ids.sort_unstable();
