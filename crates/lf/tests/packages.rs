@@ -14,6 +14,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use support::Node;
+use tempfile::TempDir;
 use tools::{have, must_succeed, project};
 
 const LF: &str = env!("CARGO_BIN_EXE_lf");
@@ -41,11 +42,28 @@ fn check_options(line: &str) {
     }
 }
 
-/// The program without what only debuggers read: what packages are made of.
-fn stripped(directory: &Path) -> PathBuf {
-    let program = directory.join("lf");
-    must_succeed(Command::new("strip").arg("--strip-unneeded").arg("-o").arg(&program).arg(LF));
-    program
+/// A directory with what packages are made of: the program without what only debuggers read, its libraries' licenses.
+fn ingredients() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    must_succeed(
+        Command::new("strip").arg("--strip-unneeded").arg("-o").arg(directory.path().join("lf")).arg(LF),
+    );
+    let licenses = must_succeed(&mut Command::new(packaging("release/licenses")));
+    assert!(
+        licenses.contains("\nring 0.") && licenses.contains("Permission is hereby granted"),
+        "{licenses}"
+    );
+    fs::write(directory.path().join("licenses"), licenses).unwrap();
+    directory
+}
+
+/// What a script makes of the ingredients, in a directory beside them.
+fn make(script: &str, ingredients: &TempDir, output: &str, settings: &[(&str, &str)]) -> PathBuf {
+    let directory = ingredients.path();
+    let mut command = Command::new(packaging(script));
+    command.env("LF_BIN", directory.join("lf")).env("LF_LICENSES", directory.join("licenses"));
+    command.env("SOURCE_DATE_EPOCH", "1795651200").envs(settings.iter().copied());
+    PathBuf::from(must_succeed(command.arg(directory.join(output))).trim())
 }
 
 mod systemd {
@@ -98,16 +116,10 @@ mod systemd {
 mod debian {
     use super::*;
 
-    const TOOLS: [&str; 5] = ["dpkg-deb", "objdump", "readelf", "strip", "gzip"];
+    const TOOLS: [&str; 6] = ["dpkg-deb", "objdump", "readelf", "strip", "gzip", "python3"];
 
-    fn build(program: &Path, output: &Path) -> PathBuf {
-        let mut command = Command::new(packaging("deb/build"));
-        command
-            .arg(output)
-            .env("LF_BIN", program)
-            .env("SOURCE_DATE_EPOCH", "1795651200")
-            .env("LF_XZ_LEVEL", "0");
-        PathBuf::from(must_succeed(&mut command).trim())
+    fn build(ingredients: &TempDir, output: &str) -> PathBuf {
+        make("deb/build", ingredients, output, &[("LF_XZ_LEVEL", "0")])
     }
 
     #[test]
@@ -115,9 +127,8 @@ mod debian {
         if !have(&TOOLS) {
             return;
         }
-        let directory = tempfile::tempdir().unwrap();
-        let program = stripped(directory.path());
-        let package = build(&program, &directory.path().join("one"));
+        let directory = ingredients();
+        let package = build(&directory, "one");
         let field = |name| must_succeed(Command::new("dpkg-deb").arg("--field").arg(&package).arg(name));
         assert_eq!(field("Package").trim(), "lf-node");
         assert_eq!(field("Version").trim(), VERSION);
@@ -138,6 +149,7 @@ mod debian {
             "usr/lib/systemd/system/lf.service",
             "usr/share/doc/lf-node/copyright",
             "usr/share/doc/lf-node/changelog.gz",
+            "usr/share/doc/lf-node/THIRD-PARTY-LICENSES.gz",
             "usr/share/doc/lf-node/examples/https.conf",
             "etc/lf/node.env",
         ] {
@@ -153,7 +165,7 @@ mod debian {
         assert!(version.contains(VERSION), "{version}");
 
         // The same once more, byte for byte, although all of it was made anew.
-        let again = build(&program, &directory.path().join("two"));
+        let again = build(&directory, "two");
         assert!(
             fs::read(&package).unwrap() == fs::read(&again).unwrap(),
             "two builds are not the same bytes"
@@ -165,8 +177,8 @@ mod debian {
         if !have(&TOOLS) || !have(&["lintian"]) {
             return;
         }
-        let directory = tempfile::tempdir().unwrap();
-        let package = build(&stripped(directory.path()), directory.path());
+        let directory = ingredients();
+        let package = build(&directory, "out");
         let arguments = ["--allow-root", "--fail-on", "error,warning"];
         let said = must_succeed(Command::new("lintian").args(arguments).arg(&package));
         assert!(!said.lines().any(|line| line.starts_with("E: ") || line.starts_with("W: ")), "{said}");
@@ -199,7 +211,7 @@ mod debian {
             return;
         }
         let here = std::env::var_os("LF_TEST_INSTALL").is_some();
-        let directory = tempfile::tempdir().unwrap();
+        let directory = ingredients();
         let layer = directory.path().join("layer");
         fs::create_dir(&layer).unwrap();
         let probe = aside(&layer).arg("true").output();
@@ -209,7 +221,7 @@ mod debian {
             );
             return;
         }
-        let package = build(&stripped(directory.path()), directory.path());
+        let package = build(&directory, "out");
         let mut command = if here { Command::new("env") } else { aside(&layer) };
         let said = must_succeed(command.arg(packaging("deb/check")).arg(&package));
         assert!(said.ends_with("done: nothing is left\n"), "{said}");
@@ -437,22 +449,18 @@ mod release {
         if !have(&["python3", "tar", "strip"]) {
             return;
         }
-        let directory = tempfile::tempdir().unwrap();
-        let program = stripped(directory.path());
-        let make = |target: &str, output: &str| {
-            let mut command = Command::new(packaging("release/archive"));
-            command.arg(directory.path().join(output)).env("LF_BIN", &program).env("LF_TARGET", target);
-            PathBuf::from(must_succeed(command.env("SOURCE_DATE_EPOCH", "1795651200")).trim())
-        };
-        let linux = make("x86_64-unknown-linux-gnu", "one");
+        let directory = ingredients();
+        let archive = |target, output| make("release/archive", &directory, output, &[("LF_TARGET", target)]);
+        let linux = archive("x86_64-unknown-linux-gnu", "one");
         assert!(linux.ends_with(format!("lf-{VERSION}-x86_64-unknown-linux-gnu.tar.gz")));
-        let again = make("x86_64-unknown-linux-gnu", "two");
+        let again = archive("x86_64-unknown-linux-gnu", "two");
         assert!(fs::read(&linux).unwrap() == fs::read(again).unwrap(), "two archives are not the same bytes");
         must_succeed(Command::new("tar").arg("xzf").arg(&linux).arg("-C").arg(directory.path()));
         let unpacked = directory.path().join(format!("lf-{VERSION}-x86_64-unknown-linux-gnu"));
         for file in [
             "LICENSE-MIT",
             "LICENSE-APACHE",
+            "THIRD-PARTY-LICENSES.txt",
             "README.md",
             "man/man1/lf.1",
             "completions/lf.bash",
@@ -463,7 +471,7 @@ mod release {
         }
         must_succeed(Command::new(unpacked.join("lf")).arg("version"));
 
-        let windows = make("x86_64-pc-windows-msvc", "one");
+        let windows = archive("x86_64-pc-windows-msvc", "one");
         let list = "import sys, zipfile; print(*zipfile.ZipFile(sys.argv[1]).namelist(), sep='\\n')";
         let names = must_succeed(Command::new("python3").args(["-c", list]).arg(&windows));
         let has = |name: &str| names.lines().any(|line| line.ends_with(name));
