@@ -292,7 +292,7 @@ impl Judge for NodeRules {
 }
 
 /// The clock: seconds since 1970.
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 

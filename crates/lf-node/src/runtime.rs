@@ -1,6 +1,7 @@
 //! Running a node: its home directory, lock and secrets, logs, signals, the HTTP server's life. The only place that
 //! reads the environment or prints.
 
+pub mod backup;
 mod bootstrap;
 mod client_json;
 mod home;

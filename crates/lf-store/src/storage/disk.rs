@@ -14,6 +14,7 @@ use super::{Storage, StorageFile, check_path};
 #[derive(Debug, Clone)]
 pub struct DiskStorage {
     root: PathBuf,
+    read_only: bool,
 }
 
 impl DiskStorage {
@@ -27,7 +28,12 @@ impl DiskStorage {
                 sync_directory(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
             }
         }
-        Ok(DiskStorage { root })
+        Ok(DiskStorage { root, read_only: false })
+    }
+
+    /// A directory that is there and whose files are only read: opening them needs no right to write.
+    pub fn read_only(root: impl Into<PathBuf>) -> DiskStorage {
+        DiskStorage { root: root.into(), read_only: true }
     }
 
     /// The directory itself.
@@ -71,7 +77,7 @@ impl Storage for DiskStorage {
     }
 
     fn open(&self, path: &str) -> io::Result<Arc<dyn StorageFile>> {
-        Ok(Arc::new(DiskFile(OpenOptions::new().read(true).write(true).open(self.path(path)?)?)))
+        Ok(Arc::new(DiskFile(OpenOptions::new().read(true).write(!self.read_only).open(self.path(path)?)?)))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
