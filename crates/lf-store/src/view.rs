@@ -237,12 +237,20 @@ impl View {
 
     /// Rows of linked records, by index, from `first` on.
     pub fn rows_from(&self, first: u32) -> impl Iterator<Item = Result<Row, IndexError>> + use<'_> {
+        self.linked_from(first).map(|linked| Ok(linked?.0))
+    }
+
+    /// Rows of linked records with the indexes of what each links to, by index, from `first` on.
+    pub fn linked_from(
+        &self,
+        first: u32,
+    ) -> impl Iterator<Item = Result<(Row, Vec<u32>), IndexError>> + use<'_> {
         // None if there is nothing to see, which a range cannot say.
         let last = self.horizon.checked_sub(1).filter(|last| first <= *last);
         last.into_iter().flat_map(move |last| {
             self.range(&key::linked(first), &key::linked(last)).map(|pair| {
-                let row = LinkedRow::decode(&pair?.1).map_err(|e| self.noted(e))?;
-                Ok(row.row)
+                let linked = LinkedRow::decode(&pair?.1).map_err(|e| self.noted(e))?;
+                Ok((linked.row, linked.links))
             })
         })
     }
