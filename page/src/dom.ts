@@ -72,7 +72,7 @@ export interface Column {
 export function table(caption: string, columns: Column[], rows: Child[][], className = ''): HTMLElement {
   const kind = (column: Column | undefined) =>
     [column?.number && 'number', column?.wide && 'wide'].filter(Boolean).join(' ') || undefined;
-  return h(
+  const scroll = h(
     'div',
     { class: 'scroll' },
     h(
@@ -87,7 +87,23 @@ export function table(caption: string, columns: Column[], rows: Child[][], class
       ),
     ),
   );
+  scroll.dataset['about'] = caption;
+  widths.observe(scroll);
+  return scroll;
 }
+
+/** What is too wide for its place is scrolled, with keys too: so it must take the focus. */
+const widths = new ResizeObserver(entries => {
+  for (const { target } of entries) {
+    const element = target as HTMLElement;
+    const wide = element.scrollWidth > element.clientWidth;
+    if (wide === element.hasAttribute('tabindex')) continue;
+    for (const [name, value] of [['tabindex', '0'], ['role', 'region'], ['aria-label', element.dataset['about'] ?? '']] as const) {
+      if (wide) element.setAttribute(name, value);
+      else element.removeAttribute(name);
+    }
+  }
+});
 
 /** Terms and what they are. Pairs whose second part is empty are left out. */
 export function terms(...pairs: [string, Child][]): HTMLElement {

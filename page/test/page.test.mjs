@@ -52,7 +52,7 @@ describe('with records', () => {
     // What comes while one looks.
     await node.lf('set', 'log#5', 'voices');
     await records.getByText('9', { exact: true }).waitFor();
-    await page.getByRole('img', { name: /New records a second, last five minutes: highest [^0]/ }).waitFor();
+    await page.getByRole('img', { name: /New records a second, last five minutes: highest (?!0,)/ }).waitFor();
     assert.deepEqual(complaints, []);
     await close();
   });
@@ -157,11 +157,11 @@ describe('with records', () => {
     await page.getByRole('main').getByLabel('Masking key').fill(secretKey);
     await page.getByRole('button', { name: 'Sign and publish' }).click();
     const dialog = page.getByRole('dialog');
-    await dialog.getByLabel('Token').fill('0123456789abcdef');
+    await dialog.getByLabel('Token', { exact: true }).fill('0123456789abcdef');
     await dialog.getByRole('button', { name: 'Use this token' }).click();
     await dialog.getByRole('alert').filter({ hasText: 'This is not the node’s token' }).waitFor();
     assert.equal(await node.lf('get', '--mask', secretKey, `${secretName}#7`), '', 'nothing is written without the token');
-    await dialog.getByLabel('Token').fill(await node.token());
+    await dialog.getByLabel('Token', { exact: true }).fill(await node.token());
     await dialog.getByRole('button', { name: 'Use this token' }).click();
     await page.getByText('Written and published.').waitFor();
     assert.match(await node.lf('get', '--mask', secretKey, `${secretName}#7`), /rosemary for remembrance/);
@@ -280,7 +280,8 @@ describe('with records', () => {
     await page.waitForFunction(() => document.querySelector('canvas.map').hidden);
     const all = await inked();
     assert.ok(all > 0.002, `${all} of the picture is drawn`);
-    assert.deepEqual(complaints, []);
+    // It is this test that reads pixels back.
+    assert.deepEqual(complaints.filter(text => !/willReadFrequently/.test(text)), []);
     await close();
   });
 

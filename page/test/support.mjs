@@ -21,16 +21,25 @@ export class Node {
   }
 
   /** Starts it, again on the port it had. */
-  async up(listen = this.url.host) {
+  async up(listen = this.own.host) {
     this.process = spawn(lf, ['node', 'start', '--localtest', '--http', listen, '--path', this.base], { stdio: ['ignore', 'pipe', 'inherit'] });
     for await (const line of createInterface({ input: this.process.stdout })) {
       const found = /ready: (http:\S+)/.exec(line);
       if (!found) continue;
-      this.url = new URL(found[1]);
+      this.own = new URL(found[1]);
+      this.url ??= await this.front();
       this.process.stdout.resume();
       return;
     }
     throw new Error('the node did not start');
+  }
+
+  /** Where the page is: at the node; with LF_PAGE_DEV, in front of it and built from its sources, to try changes. */
+  async front() {
+    if (!process.env.LF_PAGE_DEV) return this.own;
+    this.dev = spawn(process.execPath, [join(import.meta.dirname, '../dev.mjs'), this.own.href], { stdio: ['ignore', 'pipe', 'inherit'] });
+    for await (const line of createInterface({ input: this.dev.stdout })) return new URL(line);
+    throw new Error('dev.mjs did not start');
   }
 
   /** Ends it, without letting it say good-bye. */
@@ -42,6 +51,7 @@ export class Node {
 
   async stop() {
     await this.down();
+    this.dev?.kill();
     await rm(this.base, { recursive: true, force: true });
   }
 

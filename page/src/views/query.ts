@@ -203,7 +203,7 @@ function candidates(list: Candidate[]): HTMLElement {
   return table(
     'All who claim this name, the winner first',
     [
-      { head: '' },
+      { head: 'Place' },
       { head: 'Value' },
       { head: 'Owner' },
       { head: 'Trust', number: true },

@@ -17,7 +17,8 @@ let maskingKey = '';
 export function watchView(names: string[]): View {
   const abort = new AbortController();
   const state = h('p', { class: 'muted', role: 'status' });
-  const list = h('ol', { class: 'watched', role: 'log', 'aria-label': 'Records that came', 'aria-relevant': 'additions', reversed: true });
+  const list = h('ul', { class: 'watched' });
+  const log = h('div', { role: 'log', 'aria-label': 'Records that came' }, list);
   const trouble = h('div');
   const name = h('input', { type: 'text', value: names[0] ?? '', placeholder: 'bad horse#', autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false', required: true });
   const masking = h('input', { type: 'password', value: maskingKey, autocomplete: 'off' });
@@ -79,7 +80,7 @@ export function watchView(names: string[]): View {
       ),
       trouble,
       state,
-      list,
+      log,
     ),
     start: () => {
       if (names[0]) void watch();
