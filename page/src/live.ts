@@ -179,5 +179,14 @@ export function health(): Health {
       advice: status.PendingCount > 0 ? `${status.PendingCount.toLocaleString('en')} records wait for others they link to.` : 'It compares its records with its peers’.',
     };
   }
-  return { level: 'good', word: 'well', sentence: 'This node is well.' };
+  const peers = status.Peers?.length ?? 0;
+  return {
+    level: 'good',
+    word: 'well',
+    sentence: 'This node is well.',
+    advice:
+      peers === 0
+        ? 'It runs without peers and answers from what it holds.'
+        : `It holds every record of its network that it knows of: ${peers === 1 ? 'its peer has' : `its ${peers} peers have`} nothing that it lacks.`,
+  };
 }

@@ -121,18 +121,21 @@ export function queryView(names: string[], parameters: URLSearchParams): View {
       ' · ',
       h('a', { href: `#/watch/${names.map(encodeURIComponent).join('/')}` }, 'watch'),
     );
-    fill(results);
-    more(sets, 0);
+    // What is weak about all of them is said once.
+    const [one, ...rest] = sets.map(set => set.warnings);
+    const shared = rest.length > 0 && one ? one.filter(text => rest.every(warnings => warnings.includes(text))) : [];
+    fill(results, shared.length > 0 && weak('What is weak about all of them', shared));
+    more(sets, 0, new Set(shared));
   }
 
-  function more(sets: ExplainedSet[], from: number): void {
-    for (const set of sets.slice(from, from + SETS_AT_ONCE)) results.append(resultSet(set));
+  function more(sets: ExplainedSet[], from: number, said: Set<string>): void {
+    for (const set of sets.slice(from, from + SETS_AT_ONCE)) results.append(resultSet(set, said));
     const left = sets.length - from - SETS_AT_ONCE;
     if (left <= 0) return;
     const button = h('button', { type: 'button', class: 'quiet', onclick: next }, `Show ${count(Math.min(left, SETS_AT_ONCE))} more of ${count(left)}`);
     function next(): void {
       button.remove();
-      more(sets, from + SETS_AT_ONCE);
+      more(sets, from + SETS_AT_ONCE, said);
     }
     results.append(button);
   }
@@ -158,10 +161,15 @@ export function nameOf(names: { name?: string; ordinal?: bigint; key: string }[]
   return names.map(n => (n.name === undefined ? `?${n.key.replace(/^\?/, '').slice(0, 11)}…` : `${n.name}#${n.ordinal ?? '?'}`)).join('  +  ');
 }
 
-function resultSet(set: ExplainedSet): HTMLElement {
+function weak(title: string, warnings: string[]): HTMLElement {
+  return h('div', { class: 'weak' }, h('strong', {}, title), h('ul', {}, warnings.map(text => h('li', {}, text))));
+}
+
+function resultSet(set: ExplainedSet, said: Set<string>): HTMLElement {
   const [winner, ...others] = set.candidates;
   if (!winner) return h('div');
   const title = id();
+  const warnings = set.warnings.filter(text => !said.has(text));
   return h(
     'article',
     { class: 'set', 'aria-labelledby': title },
@@ -173,14 +181,13 @@ function resultSet(set: ExplainedSet): HTMLElement {
       h('strong', {}, others.length ? 'Why this one wins: ' : 'Why this one: '),
       `${set.because}.`,
     ),
-    set.warnings.length > 0 &&
-      h('div', { class: 'weak' }, h('strong', {}, 'What is weak about it'), h('ul', {}, set.warnings.map(text => h('li', {}, text)))),
+    warnings.length > 0 && weak('What is weak about it', warnings),
     others.length > 0 ? candidates(set.candidates) : facts(winner),
   );
 }
 
 function facts(one: Candidate): HTMLElement {
-  return terms(
+  const list = terms(
     ['Record', hashLink(one.hash)],
     ['Owner', [ownerLink(one.record.Owner), certified(one.certified) ? ` ${certified(one.certified)}` : '']],
     ['Trust', trust(one)],
@@ -189,10 +196,12 @@ function facts(one: Candidate): HTMLElement {
     ['Size', bytes(one.size)],
     ['Goes on for', one.goesOnFor?.length ? one.goesOnFor.map(owner => [ownerLink(owner), ' ']) : ''],
   );
+  list.className = 'facts';
+  return list;
 }
 
 function trust(one: Candidate): string {
-  return `${figure(one.trust)} · ${reputation(one.reputation)}`;
+  return `${one.trust.toFixed(2)} · ${reputation(one.reputation)}`;
 }
 
 function certified(word: string): string {
@@ -217,7 +226,7 @@ function candidates(list: Candidate[]): HTMLElement {
       place === 0 ? h('span', { class: 'wins' }, 'wins') : `${place + 1}.`,
       valueOf(one.value),
       [ownerLink(one.record.Owner), certified(one.certified) && h('span', { class: 'muted' }, ` ${certified(one.certified)}`)],
-      figure(one.trust),
+      one.trust.toFixed(2),
       [
         reputation(one.reputation),
         one.deniedBy?.length ? `; ${counted(one.deniedBy.length, 'oracle')} against it` : '',
