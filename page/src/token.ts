@@ -40,6 +40,8 @@ export function askToken(why: string): Promise<string | undefined> {
       done.disabled = true;
       fill(trouble);
       try {
+        // What no header can carry is no token.
+        if (!/^[!-~]+$/.test(given)) throw new api.Refused(403, '');
         await api.get('/v1/peers/status', { token: given });
         session.setToken(given);
         dialog.close();

@@ -13,18 +13,32 @@ const run = promisify(execFile);
 /** A node in local test mode, in a directory of its own. */
 export class Node {
   static async start() {
-    const node = new Node();
-    node.base = await mkdtemp(join(tmpdir(), 'lf-page-'));
+    const node = await Node.made();
     node.home = join(node.base, 'localtest');
+    node.options = ['--localtest'];
     await node.up('127.0.0.1:0');
     return node;
   }
 
+  /** A directory for a node, which is not started. */
+  static async made() {
+    const node = new Node();
+    node.base = await mkdtemp(join(tmpdir(), 'lf-page-'));
+    node.home = node.base;
+    return node;
+  }
+
+  /** Starts it with peers, in the network of the genesis.lf in its home. */
+  async join(...seeds) {
+    this.options = ['--p2p', '127.0.0.1:0', ...seeds.flatMap(seed => ['--seed', seed])];
+    await this.up('127.0.0.1:0');
+  }
+
   /** Starts it, again on the port it had. */
   async up(listen = this.own.host) {
-    this.process = spawn(lf, ['node', 'start', '--localtest', '--http', listen, '--path', this.base], { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.process = spawn(lf, ['node', 'start', ...this.options, '--http', listen, '--path', this.base], { stdio: ['ignore', 'pipe', 'inherit'] });
     for await (const line of createInterface({ input: this.process.stdout })) {
-      const found = /ready: (http:\S+)/.exec(line);
+      const found = /ready: (http:[/\d.:]+\d)/.exec(line);
       if (!found) continue;
       this.own = new URL(found[1]);
       this.url ??= await this.front();
@@ -50,7 +64,7 @@ export class Node {
   }
 
   async stop() {
-    await this.down();
+    if (this.process) await this.down();
     this.dev?.kill();
     await rm(this.base, { recursive: true, force: true });
   }
@@ -59,7 +73,7 @@ export class Node {
   async lf(...args) {
     const env = { ...process.env, LF_PATH: this.home, HOME: this.base };
     delete env.LF_URL;
-    return (await run(lf, args, { env })).stdout;
+    return (await run(lf, args, { env, cwd: this.base })).stdout;
   }
 
   async owner(name) {

@@ -9,6 +9,8 @@ import { hashLink, ownerLink } from './parts';
 import type { View } from './view';
 
 const NEWEST = 12;
+/** The disk is shown to fill up when it has less free than so many times what the node needs to write. */
+const SCARCE = 4;
 
 class Instrument {
   readonly value = h('p', { class: 'value' });
@@ -100,11 +102,12 @@ export function overview(): View {
     charts.peers.element.hidden = status.LocalTestMode || status.P2PPort === 0;
     charts.peers.update(live.values(sample => sample.peers));
 
-    const free = [...metrics].find(([name]) => /^lf_disk_free_bytes|^lf_disk_available_bytes/.test(name))?.[1];
+    const [free, needed] = [metrics.get('lf_disk_free_bytes'), metrics.get('lf_disk_needed_bytes')];
+    const scarce = free !== undefined && needed !== undefined && free < SCARCE * needed;
     data.show(
       bytes(status.DataSize),
       status.ReadOnlyReason ? 'writing has stopped' : free === undefined ? 'of records; writing works' : `of records · ${bytes(free)} free`,
-      status.ReadOnlyReason ? 'bad' : '',
+      status.ReadOnlyReason ? 'bad' : scarce ? 'busy' : '',
     );
     charts.size.update(live.values(sample => sample.bytes));
 
