@@ -3,6 +3,7 @@
 
 import * as api from './api';
 import { REPUTATION_GOOD, weightOf } from './format';
+import * as live from './live';
 
 export interface Node {
   index: number;
@@ -59,6 +60,12 @@ export class Graph {
     if (before === 0) {
       this.add(await api.graph(PAGE), 0);
       return this.nodes.length > 0;
+    }
+    // Who was away for long begins again.
+    if (live.linked() - (this.nodes.at(-1) as Node).index > SHOWN_MAX) {
+      this.clear();
+      this.add(await api.graph(PAGE), 0);
+      return true;
     }
     for (;;) {
       const next = (this.nodes.at(-1) as Node).index + 1;

@@ -39,6 +39,11 @@ export function listen(listener: () => void): () => void {
   return () => listeners.delete(listener);
 }
 
+/** For how many seconds the node has not answered. */
+export function goneSeconds(): number {
+  return Math.round((Date.now() - state.goneSince) / 1000);
+}
+
 export function linked(): number {
   return state.status?.RecordCount ?? 0;
 }
@@ -135,12 +140,11 @@ export interface Health {
 export function health(): Health {
   const { status, reachable } = state;
   if (!reachable) {
-    const seconds = Math.round((Date.now() - state.goneSince) / 1000);
     return {
       level: 'bad',
       word: 'not answering',
       sentence: 'This node does not answer.',
-      advice: `No answer for ${seconds} s. What is shown is what it said last. Is it running? Start it with “lf node start”; this page goes on by itself.`,
+      advice: 'What is shown is what it said last. Is it running? Start it with “lf node start”: this page goes on by itself.',
     };
   }
   if (!status) return { level: 'unknown', word: 'asking', sentence: 'Asking the node…' };

@@ -20,7 +20,9 @@ const NAV: [string, string][] = [
 const dot = h('span', { class: 'dot', 'aria-hidden': 'true' });
 const word = h('span', { role: 'status' });
 const network = h('span', { class: 'network' });
-const notice = h('div', { class: 'notice', role: 'alert', hidden: true });
+const told = h('span', { role: 'alert' });
+const since = h('span', { 'aria-hidden': 'true' });
+const notice = h('div', { class: 'notice', hidden: true }, told, since);
 const main = h('main', { id: 'main', tabindex: '-1' });
 const links = NAV.map(([href, text]) => h('a', { href }, text));
 const token = h('button', { type: 'button', class: 'quiet', onclick: () => void changeToken() });
@@ -133,10 +135,9 @@ function showHealth(): void {
       ? 'The node runs another version now: load this page again.'
       : '';
   notice.hidden = text === '';
-  // The seconds go on; who listens is told once.
-  if (notice.hidden) fill(notice);
-  else if (!notice.firstChild || live.state.reachable) fill(notice, text);
-  else if (notice.firstChild.nodeValue !== text) notice.firstChild.nodeValue = text;
+  say(told, text);
+  // Who listens is told once; the seconds are for who looks.
+  say(since, live.state.reachable ? '' : ` No answer for ${live.goneSeconds()} s.`);
   document.body.classList.toggle('gone', !live.state.reachable);
   const version = document.querySelector('footer .version');
   if (version && status) say(version, `LF ${status.Version.slice(0, 3).join('.')}`);

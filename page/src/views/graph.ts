@@ -100,9 +100,10 @@ export function graphView(): View {
     if (busy || !live.state.reachable || (linked === seen && graph.nodes.length > 0)) return;
     busy = true;
     try {
-      const start = graph.nodes.length === 0;
+      const before = graph.nodes.at(-1)?.index;
       await graph.follow();
-      if (start) {
+      // All of it is new: at the start, and after a long absence.
+      if (before === undefined || graph.first > before) {
         picture.fit();
         describe();
         while (!stopped && graph.nodes.length < SHOWN_MAX && (await graph.older())) picture.draw();

@@ -23,7 +23,7 @@ const SETS_AT_ONCE = 50;
 let maskingKey = '';
 
 export function queryView(names: string[], parameters: URLSearchParams): View {
-  const results = h('div', { class: 'results', 'aria-live': 'polite', 'aria-busy': 'true' });
+  const results = h('div', { class: 'results', 'aria-busy': 'true' });
   const status = h('p', { class: 'muted', role: 'status' }, 'Looking…');
   const order = parameters.get('order') ?? 'trust';
   const abort = new AbortController();
