@@ -14,7 +14,7 @@ const pinned = {
   setup(build) {
     build.onResolve({ filter: /^[^./]/ }, args => {
       if (args.pluginData === pinned || args.kind === 'entry-point') return undefined;
-      if (args.path === 'lf-client') return { path: resolve(here, 'src/client/index.ts') };
+      if (args.path === 'lf-client') return { path: resolve(here, '../clients/js/src/index.ts') };
       return build.resolve(args.path, { kind: args.kind, resolveDir: here, pluginData: pinned });
     });
   },

@@ -42,15 +42,22 @@ async function ask(path: string, options: { token?: string; timeMs?: number }): 
   throw new Refused(response.status, told.Message ?? `the node answered ${response.status}`);
 }
 
+const GONE = 'The node does not answer. Is it running? This page tries again by itself.';
+
+/** What the client says of a URL is of the one node there is here. */
+function sentence(message: string): string {
+  const plain = message.replaceAll(`${location.origin} `, 'the node ');
+  return `${plain[0]?.toUpperCase() ?? ''}${plain.slice(1)}`;
+}
+
 /** One line on what went wrong, and what to do. */
 export function explainError(error: unknown): string {
   if (error instanceof Refused) return error.message;
   const { name, message, status } = error as { name?: string; message?: string; status?: number };
-  if (typeof status === 'number' && message) return message;
+  if (name === 'ErrUnreachable') return GONE;
+  if (typeof status === 'number' && message) return sentence(message);
   if (name === 'TimeoutError') return 'The node takes too long to answer. Try again, or ask for less.';
-  if (error instanceof TypeError && /fetch|network|load failed/i.test(message ?? '')) {
-    return 'The node does not answer. Is it running? This page tries again by itself.';
-  }
+  if (error instanceof TypeError && /fetch|network|load failed/i.test(message ?? '')) return GONE;
   return message || String(error);
 }
 

@@ -234,7 +234,7 @@ function candidates(list: Candidate[]): HTMLElement {
       ],
       h('span', { class: 'share' }, bar(one.weightShare), percent(one.weightShare)),
       `× ${figure(one.recordsOnTop)}`,
-      h('span', { title: when(one.record.Timestamp) }, `${span(one.age)} ago`),
+      h('span', { title: when(Number(one.record.Timestamp)) }, `${span(one.age)} ago`),
       hashLink(one.hash, 7),
     ]),
     'candidates',

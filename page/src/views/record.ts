@@ -60,7 +60,7 @@ export function recordView(hash: string): View {
           [{ head: 'Masked ordinal' }, { head: 'Claim' }],
           record.selectors.map(selector => [
             h('span', { class: 'mono' }, hex(selector.ordinal)),
-            h('span', { class: 'mono', title: hex(selector.claim) }, short(hex(selector.claim), 40)),
+            h('span', { class: 'mono', title: hex(selector.signature) }, short(hex(selector.signature), 40)),
           ]),
         ),
       ],

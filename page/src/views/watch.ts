@@ -58,7 +58,7 @@ export function watchView(names: string[]): View {
     return h(
       'li',
       {},
-      h('div', { class: 'watched-name' }, h('strong', {}, nameOf(found.names)), h('span', { class: 'muted' }, when(found.record.Timestamp))),
+      h('div', { class: 'watched-name' }, h('strong', {}, nameOf(found.names)), h('span', { class: 'muted' }, when(Number(found.record.Timestamp)))),
       valueOf(found.value),
       h('div', { class: 'watched-more muted' }, 'trust ', found.trust, ' · ', ownerLink(found.record.Owner), ' · ', hashLink(found.hash)),
     );
