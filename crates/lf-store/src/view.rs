@@ -110,7 +110,9 @@ impl StoreReader {
         let view = self.view();
         let mut hashes = Vec::with_capacity(picked.len());
         for index in picked {
-            hashes.extend(view.row(index)?.map(|row| row.hash));
+            // What is being linked this moment may be a tip already though the horizon does not show it: its row is there.
+            let linked = view.decoded(&key::linked(index), LinkedRow::decode)?;
+            hashes.extend(linked.map(|linked| linked.row.hash));
         }
         hashes.sort_unstable();
         Ok(hashes)
