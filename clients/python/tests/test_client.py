@@ -70,7 +70,6 @@ def test_work_by_a_node_and_nothing_secret_leaves() -> None:
         assert record.pulse_token
         assert set(node.authorizations) == {"Bearer the-token"}
 
-
         seed = owner.private_bytes()[1:33]
         for secret in (name, key, value, seed, owner.private_hash()):
             for form in (secret, secret.hex().encode(), base62_encode(secret).encode(), str(list(secret)).encode()):

@@ -8,7 +8,7 @@ import json
 import re
 import secrets
 import textwrap
-from typing import Literal, Union
+from typing import Literal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -39,7 +39,7 @@ _CURVES: dict[OwnerType, tuple[Curve, type[ec.EllipticCurve]]] = {
 _PEM_TYPE = "LF OWNER PRIVATE KEY"
 _IMPORT_BYTES_MAX = 1 << 16
 
-_Key = Union[ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey]
+_Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
 def owner_type_of_name(text: str) -> OwnerType:
@@ -56,9 +56,7 @@ def owner_type_of(public: bytes) -> OwnerType:
     for owner_type, length in _PUBLIC_BYTES.items():
         if len(public) == length:
             return owner_type
-    raise LfError(
-        "ErrInvalidPublicKey", f"owner of {len(public)} bytes: must be 14 (p224), 24 (p384) or 32 (ed25519)"
-    )
+    raise LfError("ErrInvalidPublicKey", f"owner of {len(public)} bytes: must be 14 (p224), 24 (p384) or 32 (ed25519)")
 
 
 def signature_bytes(owner_type: OwnerType) -> int:
@@ -139,7 +137,7 @@ class Owner:
         return cls.from_seed(passphrase.encode("utf-8"), owner_type)
 
     @classmethod
-    def import_(cls, exported: Union[str, bytes]) -> Owner:
+    def import_(cls, exported: str | bytes) -> Owner:
         """Reads PEM or private bytes: what `export_pem`, `lf owner export` and `lf owner exportstring` give."""
         data = exported.encode("utf-8") if isinstance(exported, str) else exported
         if len(data) > _IMPORT_BYTES_MAX:
