@@ -298,7 +298,7 @@ class AsyncWatch:
                 if piece is not None:
                     self._events.extend(self._state.feed(piece))
                     continue
-            except httpx.HTTPError:
+            except (httpx.HTTPError, httpx.StreamError):
                 pass
             except LfError as e:
                 await self.close()

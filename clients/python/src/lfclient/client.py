@@ -289,7 +289,7 @@ class Watch:
                 if piece is not None:
                     self._events.extend(self._state.feed(piece))
                     continue
-            except httpx.HTTPError:
+            except (httpx.HTTPError, httpx.StreamError):
                 pass
             except LfError as e:
                 self.close()
