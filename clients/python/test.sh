@@ -28,7 +28,7 @@ if ! cmp -s "$wanted" "$mark" && ! make_venv; then
 fi
 LF_PYTHON_WHEELS=$(cd "$venv/wheels" && pwd)
 export LF_PYTHON_WHEELS
-"$venv/bin/python" -m ruff check --no-cache --quiet
-"$venv/bin/python" -m ruff format --no-cache --quiet --check
+"$venv/bin/python" -m ruff check --no-cache --quiet src tests
+"$venv/bin/python" -m ruff format --no-cache --quiet --check src tests
 "$venv/bin/python" -m mypy
 "$venv/bin/python" -m pytest -p no:cacheprovider -rs -s "$@"

@@ -261,7 +261,7 @@ def test_a_broken_watch_goes_on_where_it_was() -> None:
                 assert (await anext(watch)).names == ["log#8"]
                 following = asyncio.ensure_future(anext(watch))
                 proxy.cut()
-                await asyncio.to_thread(proxy.refused.wait, 30)
+                assert await asyncio.to_thread(proxy.refused.wait, 300)
                 await asyncio.to_thread(writer.set, "log#9", b"v", owner=owner)
                 proxy.mend()
                 assert (await following).names == ["log#9"]
