@@ -169,9 +169,9 @@ def test_changed_keys(at: int, change: int, owner_type: Any, cut: bool) -> None:
     assert owner is None or owner.private_bytes() == changed
 
 
-@given(st.text(max_size=60))
+@given(st.text(max_size=60) | st.text(st.characters(categories=["Cs", "Lu", "Po"]), max_size=5))
 def test_texts(given_text: str) -> None:
-    for read in (text.base62_decode, text.parse_hash, parse_owner, Pulse.parse, Owner.import_):
+    for read in (text.base62_decode, text.parse_hash, parse_owner, Pulse.parse, Owner.import_, Owner.from_passphrase):
         harmless(lambda: read(given_text))
     selector = harmless(lambda: parse_selector(given_text))
     if selector is not None and not selector.name.endswith(b"\\"):

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from .curve import P224, P384, Curve
-from .errors import LfError, invalid
+from .errors import LfError, as_bytes, invalid
 from .seeded import SeededRng, draw_scalar
 from .text import base62_encode, decode_prefixed
 
@@ -134,17 +134,17 @@ class Owner:
     @classmethod
     def from_passphrase(cls, passphrase: str, owner_type: OwnerType = "p384") -> Owner:
         """The owner of a passphrase. `passphrase_masking_key` gives the masking key that goes with it."""
-        return cls.from_seed(passphrase.encode("utf-8"), owner_type)
+        return cls.from_seed(_utf8(passphrase), owner_type)
 
     @classmethod
     def import_(cls, exported: str | bytes) -> Owner:
         """Reads PEM or private bytes: what `export_pem`, `lf owner export` and `lf owner exportstring` give."""
-        data = exported.encode("utf-8") if isinstance(exported, str) else exported
+        data = _utf8(exported) if isinstance(exported, str) else as_bytes("private key", exported)
         if len(data) > _IMPORT_BYTES_MAX:
             raise _no_private_key("text is too long")
         if data.strip().startswith(b'"'):
             try:
-                data = str(json.loads(data)).encode("utf-8")
+                data = _utf8(str(json.loads(data)))
             except ValueError:
                 raise _no_private_key("text is not a JSON string") from None
         if b"-----BEGIN " in data:
@@ -225,7 +225,15 @@ class Owner:
 
 def passphrase_masking_key(passphrase: str) -> bytes:
     """The masking key that goes with `Owner.from_passphrase`."""
-    return hashlib.sha256(hashlib.sha256(passphrase.encode("utf-8")).digest()).digest()
+    return hashlib.sha256(hashlib.sha256(_utf8(passphrase)).digest()).digest()
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        # Not shown: it may be a secret.
+        raise invalid("text that holds half a surrogate pair") from None
 
 
 def _no_private_key(problem: str) -> LfError:
