@@ -81,7 +81,7 @@ export class Client {
 
   /** Records as they become linked. It comes again by itself where the connection is lost, and ends when `signal` says so
    * (it throws the signal's reason) or the loop is left. Oracles and limits do not apply. */
-  watch(selectors: readonly Selector[], options: WatchOptions = {}): AsyncGenerator<Found, void, undefined> {
+  watch(selectors: readonly Selector[], options: WatchOptions = {}): AsyncIterableIterator<Found> {
     return watch(this.transport, new Find(selectors, options), options);
   }
 

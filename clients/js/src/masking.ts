@@ -3,7 +3,7 @@
 
 import { cfb } from '@noble/ciphers/aes.js';
 import { sha384 } from '@noble/hashes/sha2.js';
-import { decompress } from 'brotli/decompress';
+import decoder from 'brotli/dec/decode.js';
 import { concat, fromBig, NO_BYTES, type Bytes } from './bytes.js';
 import { LfError } from './errors.js';
 
@@ -11,8 +11,6 @@ import { LfError } from './errors.js';
 export const VALUE_BYTES_MAX = 65_536;
 /** Shorter values are not compressed. */
 const COMPRESS_BYTES_MIN = 25;
-/** The largest window of a stream: what a decoder writes at once. */
-const WINDOW_BYTES_MAX = 1 << 24;
 
 /** Brotli, for clients that have it: see `compress` of `lf-client/node`. */
 export type Compress = (value: Bytes) => Bytes;
@@ -52,29 +50,39 @@ export function unmaskValue(stored: Bytes, timestamp: bigint, key: Bytes, owner:
   return (head & 3) === 1 ? decompressed(payload) : payload;
 }
 
-/** The decoder wants room for all of a stream before it writes: with room for a window it has written enough by the time
- * that it needs more. A stream that is cut off is an error here (PROTOCOL.md gives what it has); nobody writes one. */
+/** Ends decompression. */
+const ENOUGH = Symbol('enough');
+
+/** The first {@link VALUE_BYTES_MAX} bytes of a Brotli stream. The decoder's plain function makes as much room as a stream
+ * says that it needs, so it gets an output with bounds. It gives nothing of a stream that is cut off, where PROTOCOL.md
+ * takes what there is, and does not see bytes after the end; no writer makes either. */
 function decompressed(payload: Bytes): Bytes {
   if (payload.length === 0) return NO_BYTES;
-  const attempt = (room: ArrayBuffer) => decompress(payload, room as unknown as number);
+  let at = 0;
+  const input = {
+    read(buffer: Uint8Array, to: number, count: number): number {
+      const part = payload.subarray(at, at + count);
+      buffer.set(part, to);
+      at += part.length;
+      return part.length;
+    },
+  };
+  const out = new Uint8Array(VALUE_BYTES_MAX);
+  let size = 0;
+  const output = {
+    buffer: { length: Infinity },
+    write(buffer: Uint8Array, count: number): number {
+      const part = buffer.subarray(0, Math.min(count, VALUE_BYTES_MAX - size));
+      out.set(part, size);
+      size += part.length;
+      if (part.length < count) throw ENOUGH;
+      return count;
+    },
+  };
   try {
-    return Uint8Array.from(attempt(new ArrayBuffer(VALUE_BYTES_MAX)));
-  } catch (error) {
-    if (!isOutOfRoom(error)) throw damaged();
+    decoder.BrotliDecompress(input, output);
+  } catch (problem) {
+    if (problem !== ENOUGH) throw new LfError('ErrInvalidObject', 'the value’s compressed form is damaged');
   }
-  const room = new ArrayBuffer(WINDOW_BYTES_MAX + VALUE_BYTES_MAX);
-  try {
-    attempt(room);
-  } catch (error) {
-    if (!isOutOfRoom(error)) throw damaged();
-  }
-  return new Uint8Array(room.slice(0, VALUE_BYTES_MAX));
-}
-
-function isOutOfRoom(error: unknown): boolean {
-  return error instanceof Error && error.message.includes('not large enough');
-}
-
-function damaged(): LfError {
-  return new LfError('ErrInvalidObject', 'the value’s compressed form is damaged');
+  return out.slice(0, size);
 }

@@ -5,7 +5,7 @@ import { ed25519 } from '@noble/curves/ed25519.js';
 import { sha224, sha256, sha384 } from '@noble/hashes/sha2.js';
 import { base62Encode, concat, decodePrefixed, equal, fromBig, toBig, toBytes, type Bytes } from './bytes.js';
 import { drawScalar, keyHash, P224, P384, recover, type Curve } from './curves.js';
-import { invalid, LfError } from './errors.js';
+import { LfError } from './errors.js';
 import { seeded } from './seeded.js';
 
 export type OwnerType = 'ed25519' | 'p224' | 'p384';
@@ -26,7 +26,6 @@ const ECDSA: readonly EcdsaType[] = [
 const ED25519_ID = 3;
 const PEM_TYPE = 'LF OWNER PRIVATE KEY';
 const IMPORT_CHARS_MAX = 1 << 16;
-const DIGEST_BYTES = 48;
 
 function ecdsaOf(type: OwnerType): EcdsaType | undefined {
   return ECDSA.find(one => one.type === type);
@@ -128,7 +127,7 @@ export class Owner {
   /** Reads PEM, a JSON string of it, or private bytes: what {@link exportPem}, `lf owner export` and `lf owner
    * exportstring` give. */
   static import(exported: string | Bytes): Owner {
-    const bytes = typeof exported === 'string' || startsWith(exported, '-----BEGIN ') ? unpem(exported) : exported;
+    const bytes = typeof exported === 'string' || isText(exported) ? unpem(exported) : exported;
     const owner = Owner.fromPrivateBytes(bytes);
     // Another type id, another form or a public half of another key would all make other bytes.
     if (!equal(owner.privateBytes(), bytes)) throw noPrivateKey('contradicts itself');
@@ -178,9 +177,8 @@ export class Owner {
     return sha256(this.type === 'ed25519' ? concat(this.#secret, this.bytes) : fromBig(toBig(this.#secret)));
   }
 
-  /** Signs a digest of 48 bytes: r ‖ s with s ≤ n/2, or an Ed25519 signature. */
+  /** Signs a digest, 48 bytes for a record: r ‖ s with s ≤ n/2, or an Ed25519 signature. */
   sign(digest: Bytes): Bytes {
-    if (digest.length !== DIGEST_BYTES) throw invalid(`digest of ${digest.length} bytes: must be ${DIGEST_BYTES}`);
     const found = ecdsaOf(this.type);
     if (!found) return ed25519.sign(digest, this.#secret);
     const hash = this.type === 'p224' ? sha224 : sha384;
@@ -207,8 +205,8 @@ function der(tag: number, content: Bytes): Bytes {
   return concat(Uint8Array.of(tag, ...(n < 128 ? [n] : n < 256 ? [0x81, n] : [0x82, n >> 8, n & 0xff])), content);
 }
 
-function startsWith(bytes: Bytes, text: string): boolean {
-  return new TextDecoder().decode(bytes.slice(0, 256)).trimStart().startsWith(text);
+function isText(bytes: Bytes): boolean {
+  return bytes.length <= IMPORT_CHARS_MAX && new TextDecoder().decode(bytes).includes('-----BEGIN ');
 }
 
 /** The bytes of the first PEM block, which must be an owner's. Headers are not believed. */

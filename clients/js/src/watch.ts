@@ -25,8 +25,37 @@ export interface ServerEvent {
   data: string;
 }
 
-/** Records as they become linked, for ever. */
-export async function* watch(transport: Transport, find: Find, options: WatchOptions): AsyncGenerator<Found, void, undefined> {
+/** Records as they become linked, for ever. The connection is made at once, not when the first record is asked for: what
+ * comes meanwhile waits. */
+export function watch(transport: Transport, find: Find, options: WatchOptions): AsyncIterableIterator<Found> {
+  const { signal } = options;
+  const stop = new AbortController();
+  const abort = () => stop.abort(signal?.reason);
+  if (signal?.aborted) abort();
+  signal?.addEventListener('abort', abort, { once: true });
+  const records = follow(transport, find, { ...options, signal: stop.signal });
+  let first: Promise<IteratorResult<Found, void>> | undefined = records.next();
+  first.catch(() => undefined);
+  const end = async (): Promise<IteratorReturnResult<undefined>> => {
+    signal?.removeEventListener('abort', abort);
+    stop.abort();
+    await records.return().catch(() => undefined);
+    return { done: true, value: undefined };
+  };
+  return {
+    next() {
+      const next = first ?? records.next();
+      first = undefined;
+      return next as Promise<IteratorResult<Found, undefined>>;
+    },
+    return: end,
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}
+
+async function* follow(transport: Transport, find: Find, options: WatchOptions): AsyncGenerator<Found, void, undefined> {
   const { signal, from, retryMs = RETRY_MS } = options;
   let last: { url: string; id: string } | undefined;
   // Places are of one node's stream: another one would mean others by them.

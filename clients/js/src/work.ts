@@ -26,6 +26,8 @@ const HASHES_PER_SECOND = 20_000;
 /** How long a search goes on before others get their turn. */
 const SLICE_MS = 20;
 
+const IS_LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+
 /** The square root, rounded to the nearest integer. */
 export function isqrtRounded(n: number): number {
   let s = Math.floor(Math.sqrt(n));
@@ -110,6 +112,7 @@ export class WorkHasher {
   private readonly e0: Uint32Array;
   private readonly e1: Uint32Array;
   private readonly t = new Uint8Array(16);
+  private readonly t32 = new Uint32Array(this.t.buffer);
   private readonly words = new DataView(this.t.buffer);
 
   constructor(workInput: Bytes) {
@@ -119,7 +122,18 @@ export class WorkHasher {
   }
 
   private encrypt(which: number): void {
-    unsafe.encryptBlock(which ? this.e1 : this.e0, this.t);
+    const key = which ? this.e1 : this.e0;
+    if (!IS_LITTLE_ENDIAN) {
+      unsafe.encryptBlock(key, this.t);
+      return;
+    }
+    // The same on words, which saves two thirds of the time.
+    const w = this.t32;
+    const { s0, s1, s2, s3 } = unsafe.encrypt(key, w[0] as number, w[1] as number, w[2] as number, w[3] as number);
+    w[0] = s0;
+    w[1] = s1;
+    w[2] = s2;
+    w[3] = s3;
   }
 
   /** F(x). */
