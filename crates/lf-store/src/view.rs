@@ -16,7 +16,7 @@ use crate::apply::{IndexError, Network, Stored};
 use crate::certs::Root;
 use crate::engine::{Engine, Snapshot};
 use crate::filter::Filter;
-use crate::log::{LogPosition, LogReader};
+use crate::log::{LogPosition, LogReader, LogStats};
 use crate::rows::{
     Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, Standing, Successor, contested_of,
     index_of, key, token_of,
@@ -121,6 +121,11 @@ impl StoreReader {
     /// How many records of good reputation nothing links to yet.
     pub fn tips(&self) -> usize {
         read(&self.shared.graph).tips.count_unlinked()
+    }
+
+    /// The log's size.
+    pub fn log_stats(&self) -> LogStats {
+        self.shared.log.stats()
     }
 
     /// Bytes of memory that weights take.

@@ -1,10 +1,12 @@
 //! The commands, one module each, and the way to them.
 
+pub(crate) mod backup;
 pub(crate) mod bootstrap;
 pub(crate) mod ca;
 pub(crate) mod completions;
 pub(crate) mod db;
 pub(crate) mod demo;
+pub(crate) mod dns;
 pub(crate) mod export;
 pub(crate) mod genesis;
 pub(crate) mod get;
@@ -16,6 +18,7 @@ pub(crate) mod oracle;
 pub(crate) mod owner;
 pub(crate) mod peers;
 pub(crate) mod pulse;
+pub(crate) mod restore;
 pub(crate) mod selftest;
 pub(crate) mod set;
 pub(crate) mod status;
@@ -42,6 +45,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Set(args)) => set::run(&context, &args).map(done),
         Some(Command::Pulse(args)) => pulse::run(&context, &args).map(done),
         Some(Command::Watch(args)) => watch::run(&context, &args).map(done),
+        Some(Command::Dns(args)) => dns::run(&context, &args).map(done),
         Some(Command::Import(args)) => import::run(&context, &args).map(done),
         Some(Command::Export(args)) => export::run(&context, &args).map(done),
         Some(Command::Status(args)) => status::run(&context, &args).map(done),
@@ -52,6 +56,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Node(args)) => node::run(&context, args).map(done),
         Some(Command::Peers(args)) => peers::run(&context, args).map(done),
         Some(Command::Db(args)) => db::run(&context, &args).map(done),
+        Some(Command::Backup(args)) => backup::run(&context, &args).map(done),
+        Some(Command::Restore(args)) => restore::run(&context, &args).map(done),
         Some(Command::Makegenesis(args)) => makegenesis::run(&args).map(done),
         Some(Command::Genesis(args)) => genesis::run(&context, &args).map(done),
         Some(Command::Verify(args)) => verify::run(&context, &args).map(done),

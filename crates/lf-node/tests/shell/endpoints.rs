@@ -446,8 +446,16 @@ fn metrics_tell_what_happened() {
         "lf_http_request_seconds_count{path=\"/post\"} 2",
         "lf_http_request_seconds_bucket{path=\"/query\",le=\"+Inf\"} 1",
         "lf_writable 1",
+        "lf_checks_waiting{from=\"client\"} 0",
+        "lf_disk_needed_bytes 67108864",
+        "lf_log_lines_lost_total 0",
+        "lf_log_segments 1",
     ] {
         assert!(text.lines().any(|l| l == line), "no {line} in\n{text}");
+    }
+    for name in ["lf_clock_seconds", "lf_disk_free_bytes", "lf_log_bytes"] {
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+        assert!(value.is_some_and(|value| value > 0.0), "{name} in\n{text}");
     }
     // Each family is announced once, before its samples.
     let mut announced = std::collections::BTreeSet::new();
