@@ -2,6 +2,7 @@
 //! disk or proof of work; shells call them from threads that may.
 
 mod certificates;
+mod graph;
 mod import;
 mod limbo;
 mod make;

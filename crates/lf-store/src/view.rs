@@ -110,7 +110,9 @@ impl StoreReader {
         let view = self.view();
         let mut hashes = Vec::with_capacity(picked.len());
         for index in picked {
-            hashes.extend(view.row(index)?.map(|row| row.hash));
+            // What is being linked this moment may be a tip already though the horizon does not show it: its row is there.
+            let linked = view.decoded(&key::linked(index), LinkedRow::decode)?;
+            hashes.extend(linked.map(|linked| linked.row.hash));
         }
         hashes.sort_unstable();
         Ok(hashes)
@@ -242,12 +244,20 @@ impl View {
 
     /// Rows of linked records, by index, from `first` on.
     pub fn rows_from(&self, first: u32) -> impl Iterator<Item = Result<Row, IndexError>> + use<'_> {
+        self.linked_from(first).map(|linked| Ok(linked?.0))
+    }
+
+    /// Rows of linked records with the indexes of what each links to, by index, from `first` on.
+    pub fn linked_from(
+        &self,
+        first: u32,
+    ) -> impl Iterator<Item = Result<(Row, Vec<u32>), IndexError>> + use<'_> {
         // None if there is nothing to see, which a range cannot say.
         let last = self.horizon.checked_sub(1).filter(|last| first <= *last);
         last.into_iter().flat_map(move |last| {
             self.range(&key::linked(first), &key::linked(last)).map(|pair| {
-                let row = LinkedRow::decode(&pair?.1).map_err(|e| self.noted(e))?;
-                Ok(row.row)
+                let linked = LinkedRow::decode(&pair?.1).map_err(|e| self.noted(e))?;
+                Ok((linked.row, linked.links))
             })
         })
     }
