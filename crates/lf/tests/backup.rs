@@ -69,7 +69,9 @@ fn name(i: usize) -> String {
 fn a_node_that_is_written_to_is_backed_up_again_and_again() {
     let mut node = Node::start();
     let (directory, to) = place();
-    node.run("owner new rival").good();
+    for owner in ["keeper", "rival"] {
+        node.lf(["owner", "new", owner]).good();
+    }
     let done = AtomicBool::new(false);
     let mut last = Value::Null;
     let written = std::thread::scope(|scope| {
@@ -77,9 +79,10 @@ fn a_node_that_is_written_to_is_backed_up_again_and_again() {
         let writer = scope.spawn(move || {
             let mut written = 0;
             while !done.load(Ordering::Relaxed) {
-                let owner: &[&str] = if written % 3 == 2 { &["--owner", "rival"] } else { &[] };
-                // Some names twice: contested ones.
-                node.lf([&["set"], owner, &[&name(written - written % 2), "value"]].concat()).good();
+                let owner = if written % 3 == 2 { "rival" } else { "keeper" };
+                // Some names have two owners.
+                let (name, value) = (name(written - written % 2), format!("value {written}"));
+                node.lf(["set", "--owner", owner, &name, &value]).good();
                 written += 1;
             }
             written
