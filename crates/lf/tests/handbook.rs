@@ -93,6 +93,11 @@ fn play(world: &World, page: &Page) -> Result<(usize, Vec<String>), String> {
                 let terminal = terminals.get_mut(terminal).ok_or(format!("line {line}: no terminal {terminal}"))?;
                 terminal.interrupt().map_err(|problem| format!("line {line}: {problem}"))?;
             }
+            Step::Shows { line, terminal, wanted } => {
+                let terminal = terminals.get_mut(terminal).ok_or(format!("line {line}: no terminal {terminal}"))?;
+                let shown = terminal.wait(|printed| page::matches(wanted, printed));
+                shown.map_err(|problem| format!("line {line}: {problem}"))?;
+            }
             Step::Setup { line, script } => {
                 let terminal = terminals.entry(String::new()).or_insert_with(|| world.terminal());
                 let ended = terminal.run(script, |_| false).map_err(|problem| format!("line {line}: {problem}"))?;
@@ -128,14 +133,15 @@ fn run(
     let deadline = Instant::now() + EVENTUALLY;
     loop {
         let ended = shell.run(&command.text, |printed| {
-            may_go_on && wanted.is_some_and(|wanted| page::matches(wanted, printed))
+            may_go_on && wanted.map_or(!printed.is_empty(), |wanted| page::matches(wanted, printed))
         })?;
-        if std::env::var_os("LF_PAGE").is_some() {
-            eprintln!("$ {}\n{}", command.text, ended.printed);
-        }
         let as_shown = wanted.is_none_or(|wanted| page::matches(wanted, &ended.printed));
         let status_good = ended.status.is_none_or(|status| (status != 0) == fails);
-        if as_shown && status_good {
+        let done = as_shown && status_good;
+        if std::env::var_os("LF_PAGE").is_some() && (done || !eventually) {
+            eprintln!("$ {}\n{}", command.text, ended.printed);
+        }
+        if done {
             return Ok(());
         }
         if !eventually || Instant::now() > deadline {

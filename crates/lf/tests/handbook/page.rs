@@ -8,6 +8,7 @@
 //! <!-- not run: WHY -->     nothing: it cannot be run here
 //! <!-- file NAME -->        it is written to this file, for later commands
 //! <!-- doctest -->          rustdoc compiles it (the page is included in lf-client's documentation)
+//! <!-- shows NAME -->       that terminal has printed this by then, among other things
 //! ```
 //!
 //! and before a block of `console`:
@@ -40,6 +41,7 @@ pub(crate) enum Step {
     Run { terminal: Option<String>, eventually: bool, fails: bool, commands: Vec<Command> },
     Setup { line: usize, script: String },
     File { name: String, content: String },
+    Shows { line: usize, terminal: String, wanted: Vec<String> },
     Interrupt { line: usize, terminal: String },
 }
 
@@ -61,6 +63,7 @@ struct Marks {
     eventually: bool,
     fails: bool,
     file: Option<String>,
+    shows: Option<String>,
     not_run: bool,
     doctest: bool,
 }
@@ -107,6 +110,7 @@ impl Page {
             "eventually" => marks.eventually = true,
             "fails" => marks.fails = true,
             "file" => marks.file = Some(rest),
+            "shows" => marks.shows = Some(rest),
             "doctest" => marks.doctest = true,
             "not" if rest.len() > "run: ".len() && rest.starts_with("run: ") => marks.not_run = true,
             // Of pages that are made by this test.
@@ -122,6 +126,12 @@ impl Page {
             self.not_run += 1;
         } else if let Some(name) = marks.file {
             self.steps.push(Step::File { name, content: content.join("\n") + "\n" });
+        } else if let Some(terminal) = marks.shows {
+            // Among other things.
+            let mut wanted = vec!["…".to_owned()];
+            wanted.extend(content.iter().map(|line| (*line).to_owned()));
+            wanted.push("…".to_owned());
+            self.steps.push(Step::Shows { line, terminal, wanted });
         } else if marks.doctest && language == "rust" {
             self.doctests += 1;
         } else if language == "console" {

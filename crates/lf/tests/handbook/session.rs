@@ -161,20 +161,28 @@ impl Terminal {
         }
     }
 
+    /// Waits until what the running command has printed is `enough`.
+    pub(crate) fn wait(&self, enough: impl Fn(&str) -> bool) -> Result<(), String> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut text = self.screen.text.lock().unwrap();
+        loop {
+            let all = String::from_utf8_lossy(&text.0).replace(&self.home, "/home/you");
+            if enough(&all) {
+                return Ok(());
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || text.1 {
+                return Err(format!("it did not print what it should:\n{all}"));
+            }
+            text = self.screen.more.wait_timeout(text, left).unwrap().0;
+        }
+    }
+
     /// Ctrl-C, and waits until the command has ended.
     pub(crate) fn interrupt(&mut self) -> Result<(), String> {
         self.signal(Signal::INT);
         let marker = format!("\u{1}end {} ", self.number);
-        let deadline = Instant::now() + PATIENCE;
-        let mut text = self.screen.text.lock().unwrap();
-        while !String::from_utf8_lossy(&text.0).contains(&marker) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || text.1 {
-                return Err("the command did not end by Ctrl-C".to_owned());
-            }
-            text = self.screen.more.wait_timeout(text, left).unwrap().0;
-        }
-        Ok(())
+        self.wait(|all| all.contains(&marker))
     }
 
     fn signal(&self, signal: Signal) {
