@@ -317,6 +317,26 @@ pub struct Made {
     pub accepted: bool,
 }
 
+/// Asks a node for proof of work (trusted clients only): for who signs on its own, on a machine or in a language in which
+/// the search takes long. Nothing secret is in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct WorkRequest {
+    /// What the work is for: a record's 48-byte work hash (PROTOCOL.md §8).
+    pub work_hash: Blob,
+    /// The difficulty that the work must have.
+    #[serde(deserialize_with = "nullable")]
+    pub difficulty: u32,
+}
+
+/// The answer of `/v1/work`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct WorkAnswer {
+    /// The work, 14 bytes.
+    pub work: Blob,
+}
+
 /// A peer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

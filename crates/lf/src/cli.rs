@@ -75,6 +75,7 @@ pub(crate) enum Command {
     Set(commands::set::Set),
     Pulse(commands::pulse::PulseArgs),
     Watch(commands::watch::WatchArgs),
+    Dns(Box<commands::dns::Dns>),
     Import(commands::import::Import),
     Export(commands::export::Export),
     Status(commands::status::Status),

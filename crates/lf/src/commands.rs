@@ -5,6 +5,7 @@ pub(crate) mod ca;
 pub(crate) mod completions;
 pub(crate) mod db;
 pub(crate) mod demo;
+pub(crate) mod dns;
 pub(crate) mod export;
 pub(crate) mod genesis;
 pub(crate) mod get;
@@ -42,6 +43,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Set(args)) => set::run(&context, &args).map(done),
         Some(Command::Pulse(args)) => pulse::run(&context, &args).map(done),
         Some(Command::Watch(args)) => watch::run(&context, &args).map(done),
+        Some(Command::Dns(args)) => dns::run(&context, &args).map(done),
         Some(Command::Import(args)) => import::run(&context, &args).map(done),
         Some(Command::Export(args)) => export::run(&context, &args).map(done),
         Some(Command::Status(args)) => status::run(&context, &args).map(done),

@@ -32,29 +32,6 @@ fn check_words<'a>(words: impl IntoIterator<Item = &'a str>) {
 }
 
 #[test]
-fn the_unit_is_one() {
-    let unit = text("systemd/lf.service");
-    for setting in
-        ["Type=notify", "User=lf", "NoNewPrivileges=yes", "ProtectSystem=strict", "--p2p 9908 $SEEDS"]
-    {
-        assert!(unit.contains(setting), "{setting}");
-    }
-    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
-    check_words(start.split(' '));
-    check_words(text("systemd/node.env").lines().last().unwrap().split(['=', ' ']));
-    // systemd wants the program to be there: the one just built takes its place.
-    let directory = tempfile::tempdir().unwrap();
-    let copy = directory.path().join("lf.service");
-    std::fs::write(&copy, unit.replace("/usr/local/bin/lf", env!("CARGO_BIN_EXE_lf"))).unwrap();
-    let args = ["verify", "--man=no", "--recursive-errors=no", copy.to_str().unwrap()];
-    if let Some(verified) = run("systemd-analyze", &["--version"], &args) {
-        let said = String::from_utf8_lossy(&verified.stderr);
-        assert!(verified.status.success(), "{said}");
-        assert!(!said.contains("lf.service:"), "{said}");
-    }
-}
-
-#[test]
 fn the_compose_file_is_one() {
     let compose = text("compose/compose.yaml");
     for line in compose.lines().filter_map(|line| line.trim().strip_prefix("command: ")) {

@@ -316,6 +316,19 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         ..WRITE
     },
     Endpoint {
+        path: "/v1/work",
+        handler: handlers::work,
+        trusted: true,
+        lane: Lane::Make,
+        body_bytes_max: 4 << 10,
+        about: "Searches for proof of work on all cores, for a client that signs on its own. Takes as long as the work \
+                does; a client that hangs up ends it.",
+        request: Content::Json("WorkRequest"),
+        answer: Content::Json("WorkAnswer"),
+        errors: &[400, 403],
+        ..WRITE
+    },
+    Endpoint {
         path: "/v1/watch",
         verbs: Verbs::Both,
         handler: watch::watch,

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use base64::Engine as _;
-use lf_proto::api::{MakeRecord, Query, RecordJson};
+use lf_proto::api::{MakeRecord, Query, RecordJson, WorkRequest};
 use lf_proto::cert::Serial;
 use lf_proto::hash::Hash;
 use lf_proto::owner::OwnerPublic;
@@ -80,6 +80,11 @@ pub(super) fn make_record(context: &Context, call: &Call) -> Result<Reply, Failu
 pub(super) fn make_pulse(context: &Context, call: &Call) -> Result<Reply, Failure> {
     let request: MakeRecord = parse(body(call))?;
     Reply::json(&context.node.make_pulse(&request, &call.cancel)?)
+}
+
+pub(super) fn work(context: &Context, call: &Call) -> Result<Reply, Failure> {
+    let request: WorkRequest = parse(body(call))?;
+    Reply::json(&context.node.work(&request, &call.cancel)?)
 }
 
 fn find_record(context: &Context, call: &Call) -> Result<Record, Failure> {

@@ -2,13 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lf_proto::api::{Made, MakeRecord, RecordJson};
+use lf_proto::api::{Made, MakeRecord, RecordJson, WorkAnswer, WorkRequest};
+use lf_proto::blob::Blob;
 use lf_proto::masking;
 use lf_proto::owner::OwnerSecret;
 use lf_proto::pulse::{PULSE_MINUTES_MAX, Pulse, PulseError, PulseStart, PulseToken};
-use lf_proto::record::{RecordBuilder, RecordType, UnworkedRecord};
+use lf_proto::record::{RecordBuilder, RecordType};
 use lf_proto::selector::SelectorKey;
-use lf_proto::work::{Progress, Search, Table, Work};
+use lf_proto::work::{DIFFICULTY_MAX, Progress, Search, Table, Work};
 use lf_store::Row;
 
 use super::write::base64_of;
@@ -19,6 +20,8 @@ use crate::failure::Failure;
 
 /// Memory that one search for work may take.
 const SEARCH_BYTES_MAX: usize = 256 << 20;
+/// The size of what a record's work is for (PROTOCOL.md §8).
+const WORK_HASH_BYTES: usize = 48;
 
 /// A request with its keys taken apart.
 struct Request<'a> {
@@ -103,6 +106,24 @@ impl Node {
                 Err(Failure::bad_request("ErrPulseSpanExceeded", message))
             }
         }
+    }
+
+    /// Searches for proof of work, for who signs on its own. Setting `cancel` stops it.
+    ///
+    /// # Errors
+    /// What is asked for is no work of a record, or the search was stopped.
+    pub fn work(&self, request: &WorkRequest, cancel: &AtomicBool) -> Result<WorkAnswer, Failure> {
+        let bad = |what: &str| {
+            Err(Failure::bad_request("ErrInvalidParameter", format!("cannot search for work: {what}")))
+        };
+        if request.work_hash.0.len() != WORK_HASH_BYTES {
+            return bad("WorkHash is not 48 bytes");
+        }
+        if !(1..=DIFFICULTY_MAX).contains(&request.difficulty) {
+            return bad("Difficulty is not from 1 to that of the largest record");
+        }
+        let work = search(&request.work_hash.0, request.difficulty, cancel)?;
+        Ok(WorkAnswer { work: Blob(work.0.to_vec()) })
     }
 
     fn request<'a>(&self, make: &'a MakeRecord) -> Result<Request<'a>, Failure> {
@@ -190,7 +211,7 @@ impl Node {
             return Err(self.refuse(refusal));
         } else {
             let required = rules.required_difficulty(unworked.billable_bytes());
-            Some(search(&unworked, required, cancel)?)
+            Some(search(unworked.work_hash(), required, cancel)?)
         };
         let record = unworked.sign(&request.owner, work);
         let verified = self.check(record, &rules)?;
@@ -205,10 +226,9 @@ fn made_pulse(pulse: &Pulse, accepted: bool) -> Made {
 }
 
 /// Searches for work on all cores.
-fn search(unworked: &UnworkedRecord, difficulty: u32, cancel: &AtomicBool) -> Result<Work, Failure> {
-    let search =
-        Search::new(Table::shared(), unworked.work_hash(), difficulty, SEARCH_BYTES_MAX, random(u64::MAX))
-            .map_err(|e| Failure { status: 500, name: "ErrWharrgarblFailed", message: e.to_string() })?;
+fn search(work_hash: &[u8], difficulty: u32, cancel: &AtomicBool) -> Result<Work, Failure> {
+    let search = Search::new(Table::shared(), work_hash, difficulty, SEARCH_BYTES_MAX, random(u64::MAX))
+        .map_err(|e| Failure { status: 500, name: "ErrWharrgarblFailed", message: e.to_string() })?;
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -221,6 +241,6 @@ fn search(unworked: &UnworkedRecord, difficulty: u32, cancel: &AtomicBool) -> Re
     search.found().ok_or_else(|| Failure {
         status: 503,
         name: "ErrWharrgarblFailed",
-        message: "record creation failed: the work was stopped".to_owned(),
+        message: "the search for work was stopped".to_owned(),
     })
 }

@@ -7,6 +7,7 @@ use super::client::{connect, head, read_answer, request};
 use super::running::{node, node_with};
 
 const MAKE: &[u8] = br#"{"Selectors":[{"Name":"x"}],"Value":"y","Passphrase":"open sesame"}"#;
+const WORK: &[u8] = br#"{"WorkHash":"0123456789abcdef0123456789abcdef0123456789abcdef","Difficulty":1}"#;
 
 #[test]
 fn only_trusted_clients_make_records() {
@@ -15,8 +16,9 @@ fn only_trusted_clients_make_records() {
     let right = format!("Bearer {}", token.trim());
     let wrong = format!("Bearer {}x", token.trim());
     let try_all = |headers: &[(&str, &str)], expected: u16| {
-        for path in ["/makerecord", "/makepulse", "/connect"] {
-            let body: &[u8] = if path == "/connect" { b"{}" } else { MAKE };
+        for (path, body) in
+            [("/makerecord", MAKE), ("/makepulse", MAKE), ("/connect", b"{}"), ("/v1/work", WORK)]
+        {
             let answer = request(node.address, "POST", path, headers, body);
             assert_eq!(
                 answer.status,

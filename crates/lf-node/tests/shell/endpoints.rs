@@ -3,7 +3,9 @@
 use std::io::Read;
 
 use base64::Engine as _;
+use lf_proto::api::{WorkAnswer, WorkRequest};
 use lf_proto::pulse::PulseStart;
+use lf_proto::work::{self, DIFFICULTY_MAX, Table, TablePasses, Work};
 use serde_json::{Value, json};
 
 use super::client::{Answer, request};
@@ -335,6 +337,26 @@ fn records_and_pulses_are_made() {
 }
 
 #[test]
+fn work_is_done_for_who_signs_on_its_own() {
+    let node = node();
+    let input = [7; 48];
+    let ask = |input: &[u8], difficulty: u32| {
+        let request = WorkRequest { work_hash: input.into(), difficulty };
+        node.post("/v1/work", serde_json::to_vec(&request).unwrap())
+    };
+    let answer: WorkAnswer = serde_json::from_value(ask(&input, 0x1_0000).ok()).unwrap();
+    let work = Work(answer.work.0.try_into().unwrap());
+    assert_eq!(work.difficulty(), 0x1_0000);
+    work::verify(Table::shared(), &input, &work, TablePasses(1)).unwrap();
+    for (input, difficulty) in
+        [(&input[..47], 9), (&[7; 49], 9), (&[], 9), (&input, 0), (&input, DIFFICULTY_MAX + 1)]
+    {
+        ask(input, difficulty).error(400, "ErrInvalidParameter");
+    }
+    node.post("/v1/work", r#"{"Difficulty":4294967296}"#).error(400, "ErrInvalidObject");
+}
+
+#[test]
 fn peers_are_checked() {
     let node = node();
     let connect = |body: &str| node.post("/connect", body);
@@ -465,6 +487,7 @@ fn the_document_describes_every_endpoint() {
         ("/v1/peers/ban", "post"),
         ("/v1/peers/unban", "post"),
         ("/v1/explain", "post"),
+        ("/v1/work", "post"),
         ("/v1/records", "get"),
         ("/v1/watch", "get"),
         ("/v1/watch", "post"),

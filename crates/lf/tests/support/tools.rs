@@ -36,7 +36,8 @@ pub fn project() -> PathBuf {
 #[track_caller]
 pub fn must_succeed(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().expect("a command that can be started");
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?}: {}\n{text}", output.status);
     text
 }

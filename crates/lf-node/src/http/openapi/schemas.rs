@@ -232,6 +232,19 @@ const SCHEMAS: &[Schema] = &[
         ],
     },
     Schema {
+        name: "WorkRequest",
+        about: "Asks the node for proof of work. Nothing secret is in it.",
+        members: &[
+            always("WorkHash", Blob, "What the work is for: a record's 48-byte work hash."),
+            always("Difficulty", U64, "The difficulty that the work must have."),
+        ],
+    },
+    Schema {
+        name: "WorkAnswer",
+        about: "Proof of work.",
+        members: &[always("Work", Blob, "The work, 14 bytes.")],
+    },
+    Schema {
         name: "Peer",
         about: "A peer.",
         members: &[

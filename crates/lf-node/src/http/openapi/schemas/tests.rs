@@ -167,6 +167,7 @@ fn requests_are_described() {
         new_record_if_pulse_span_exceeded: Some(false),
     };
     check("MakeRecord", &make, None);
+    check("WorkRequest", &api::WorkRequest { work_hash: blob(), difficulty: 1 }, None);
     let peer = |full: bool| api::Peer {
         ip: "::1".to_owned(),
         port: 9,
@@ -199,6 +200,7 @@ fn parameters(full: bool) -> GenesisParameters {
 
 #[test]
 fn answers_are_described() {
+    check("WorkAnswer", &api::WorkAnswer { work: blob() }, None);
     check("GenesisParameters", &parameters(true), Some(&parameters(false)));
     let status = |full: bool| api::NodeStatus {
         software: "LF".to_owned(),
