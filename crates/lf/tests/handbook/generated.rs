@@ -61,18 +61,18 @@ pub(crate) fn http(document: &Value) -> String {
     page.push_str(
         "*Trusted* means: from the node's own machine, or with the header `Authorization: Bearer TOKEN`, where TOKEN is \
          the text of `authtoken.secret` in the node's home. Requests that come from a web page or through a proxy need the \
-         token from everywhere.\n\n## Requests\n\n| request | body | answer | what it does |\n| --- | --- | --- | --- |\n",
+         token from everywhere.\n\n## Requests\n\n| request | what it does | body | answer |\n| --- | --- | --- | --- |\n",
     );
     let paths = document["paths"].as_object().unwrap();
     for (path, verb, operation) in operations(paths) {
         let trusted = if operation.get("security").is_some() { " *Trusted.*" } else { "" };
         let _ = writeln!(
             page,
-            "| `{} {path}` | {} | {} | {}{trusted} |",
+            "| `{} {path}` | {}{trusted} | {} | {} |",
             verb.to_uppercase(),
+            cell(&operation["summary"]),
             content(&operation["requestBody"]),
             content(&operation["responses"]["200"]),
-            cell(&operation["summary"]),
         );
     }
     page.push_str("\n## Parameters\n\n| request | parameter | in | what it is |\n| --- | --- | --- | --- |\n");
