@@ -340,7 +340,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
         return written;
     }
     match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
+        Some(parent) if !parent.as_os_str().is_empty() => lf_platform::sync_directory(parent),
         _ => Ok(()),
     }
 }
@@ -348,9 +348,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
+    let mut file = lf_platform::private_file(&mut options).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }

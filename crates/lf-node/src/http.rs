@@ -17,6 +17,7 @@ mod dispatch;
 mod endpoints;
 mod handlers;
 mod openapi;
+mod page;
 mod reply;
 mod timed;
 pub mod tls;
@@ -228,6 +229,10 @@ fn router(context: &Arc<Context>) -> Router {
     for endpoint in endpoints::ENDPOINTS {
         let context = context.clone();
         router = router.route(endpoint.path, any(move |request| dispatch::serve(context, endpoint, request)));
+    }
+    for file in &page::FILES {
+        let context = context.clone();
+        router = router.route(file.path, any(move |request| page::serve(context, file, request)));
     }
     let context = context.clone();
     router.fallback(any(move |request| dispatch::not_found(context, request)))

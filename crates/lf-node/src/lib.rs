@@ -5,7 +5,6 @@
 //! [`runtime`] gives it a home, logs and a life.
 #![forbid(unsafe_code)]
 
-mod aside;
 pub mod core;
 mod failure;
 pub mod http;

@@ -74,6 +74,12 @@ pub(crate) fn exposition(
         1.0,
     );
     out.plain("lf_uptime_seconds", "gauge", "Seconds since the node started.", status.uptime as f64);
+    out.plain(
+        "lf_clock_seconds",
+        "gauge",
+        "The node's clock, seconds since 1970: records that seem to come from the future are refused.",
+        status.clock as f64,
+    );
     out.plain("lf_records", "gauge", "Linked records.", status.record_count as f64);
     out.plain("lf_record_bytes", "gauge", "Bytes of linked records.", status.data_size as f64);
     out.plain(
@@ -94,6 +100,42 @@ pub(crate) fn exposition(
         "gauge",
         "Memory of the graph of weights.",
         node.reader().graph_bytes() as f64,
+    );
+    let log = node.reader().log_stats();
+    out.plain("lf_log_bytes", "gauge", "Bytes of the log of records.", log.bytes as f64);
+    out.plain("lf_log_segments", "gauge", "Files of the log of records.", log.segments as f64);
+    let free = node.disk_free_bytes();
+    for (name, help, value) in [
+        ("lf_disk_free_bytes", "Bytes free on the disk of the home.", free),
+        (
+            "lf_disk_needed_bytes",
+            "Below so many free bytes the node accepts no writes.",
+            Some(lf_store::FREE_BYTES_MIN),
+        ),
+        (
+            "lf_resident_bytes",
+            "Memory of the process that is resident, mapped files not included.",
+            lf_platform::resident_bytes(),
+        ),
+    ] {
+        if let Some(value) = value {
+            out.plain(name, "gauge", help, value as f64);
+        }
+    }
+    if let Some(time) = lf_platform::processor_time() {
+        let help = "Processor time of the process, in user and system mode.";
+        out.plain("lf_processor_seconds_total", "counter", help, time.as_secs_f64());
+    }
+    let [clients, peers_waiting] = node.checks_waiting();
+    let name = "lf_checks_waiting";
+    out.family(name, "gauge", "Records whose signature and work wait to be checked, by who sent them.");
+    out.sample(name, &[("from", "client")], clients as f64);
+    out.sample(name, &[("from", "peer")], peers_waiting as f64);
+    out.plain(
+        "lf_log_lines_lost_total",
+        "counter",
+        "Lines that could not be written to node.log, as where the disk is full.",
+        crate::runtime::log_lines_lost() as f64,
     );
     let writable = f64::from(u8::from(status.read_only_reason.is_empty()));
     out.plain("lf_writable", "gauge", "1 if the node accepts writes, 0 if not.", writable);
@@ -168,6 +210,13 @@ fn peers(out: &mut Exposition, p2p: &P2pHandle) {
     out.family("lf_peers", "gauge", "Connected peers.");
     out.sample("lf_peers", &[("direction", "in")], count(false));
     out.sample("lf_peers", &[("direction", "out")], count(true));
+    let alone = network.alone_for.as_secs_f64();
+    out.plain(
+        "lf_peers_none_seconds",
+        "gauge",
+        "How long no peer has been connected; 0 while one is, since the start if none ever was.",
+        alone,
+    );
     out.plain("lf_peers_known", "gauge", "Peers whose addresses are known.", network.known_peers as f64);
     let t = network.totals;
     out.family("lf_peer_bytes_total", "counter", "Bytes on connections with peers.");

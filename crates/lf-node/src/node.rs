@@ -2,6 +2,7 @@
 //! disk or proof of work; shells call them from threads that may.
 
 mod certificates;
+mod graph;
 mod import;
 mod limbo;
 mod make;
@@ -125,6 +126,8 @@ struct Inner {
     started: Instant,
     tally: Tally,
     verifier: Verifier,
+    /// Where everything is kept.
+    home: PathBuf,
     /// Pulses that are far from what is known are checked by one thread at a time.
     slow_pulses: Mutex<()>,
     known_pulses: Mutex<KnownPulses>,
@@ -196,6 +199,7 @@ impl Node {
             started: Instant::now(),
             tally: Tally::default(),
             verifier,
+            home: config.home.clone(),
             slow_pulses: Mutex::new(()),
             known_pulses: Mutex::default(),
             pulse_chains: PulseChains::new(PULSE_CHAINS_MAX),
@@ -234,6 +238,16 @@ impl Node {
             pulses_refused: get(&t.pulses_refused),
             store_errors: get(&t.store_errors),
         }
+    }
+
+    /// Bytes that may still be written to the home's disk; `None` where the system does not tell.
+    pub fn disk_free_bytes(&self) -> Option<u64> {
+        lf_platform::free_bytes(&self.inner.home).ok()
+    }
+
+    /// Records whose signatures and work wait to be checked, of clients and of peers.
+    pub(crate) fn checks_waiting(&self) -> [usize; 2] {
+        self.inner.verifier.waiting()
     }
 
     /// The store, for reading.
@@ -279,7 +293,7 @@ impl Judge for NodeRules {
 }
 
 /// The clock: seconds since 1970.
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 

@@ -1,11 +1,11 @@
 //! Running a node: its home directory, lock and secrets, logs, signals, the HTTP server's life. The only place that
 //! reads the environment or prints.
 
+pub mod backup;
 mod bootstrap;
 mod client_json;
 mod home;
 mod logging;
-mod notify;
 mod offline;
 mod oracle;
 mod secrets;
@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use lf_platform::{Hangups, Signals};
 use lf_proto::genesis::GenesisError;
 use tokio::runtime::Runtime;
 use tokio::sync::watch as signal;
@@ -23,6 +24,7 @@ use tracing::{info, warn};
 
 use self::bootstrap::Bootstrap;
 use self::home::Home;
+use self::logging::LogHandle;
 pub use self::offline::{Offline, OfflineNode};
 use self::oracle::{Oracle, OracleParts};
 use crate::core::sync::SyncStatus;
@@ -199,9 +201,7 @@ pub enum RunError {
 impl RunError {
     /// Whether there was no address for lack of IPv6.
     fn is_no_ipv6(&self) -> bool {
-        const EAFNOSUPPORT: i32 = 97;
-        let RunError::Listen { source, .. } = self else { return false };
-        source.kind() == io::ErrorKind::AddrNotAvailable || source.raw_os_error() == Some(EAFNOSUPPORT)
+        matches!(self, RunError::Listen { source, .. } if lf_platform::is_no_ipv6(source))
     }
 }
 
@@ -420,21 +420,22 @@ impl Drop for Running {
     }
 }
 
-/// Runs a node until SIGTERM or SIGINT; a second one ends the process at once. With HTTPS, SIGHUP is
-/// [`Running::reload`]. Prints a line when it is ready. Some times a second `watch` is told how replication stands, if
+/// Runs a node until SIGTERM or SIGINT; a second one ends the process at once. SIGHUP opens `node.log` again and, with
+/// HTTPS, is [`Running::reload`]. Prints a line when it is ready. Some times a second `watch` is told how replication stands, if
 /// there are peers; it must be quick.
 ///
 /// # Errors
 /// Why it does not run, or did not stop cleanly.
 pub fn run(config: &RunConfig, mut watch: impl FnMut(&SyncStatus)) -> Result<(), RunError> {
     let home = Home::open(&config.directory())?;
-    logging::install(config, home.path())?;
+    let log = logging::install(config, home.path())?;
     let running =
         Running::start_in(home, config).inspect_err(|error| tracing::error!(%error, "node does not run"))?;
     let Some(runtime) = &running.runtime else { return Ok(()) };
-    let mut signals = {
+    let unhandled = |source| RunError::System { action: "handle signals", source };
+    let (mut signals, mut hangups) = {
         let _inside = runtime.enter();
-        Signals::new().map_err(|source| RunError::System { action: "handle signals", source })?
+        (Signals::new().map_err(unhandled)?, Hangups::new().map_err(unhandled)?)
     };
     let place = running.url().unwrap_or_else(|| "no HTTP".to_owned());
     let peers = running.peers().map(|peers| format!(", peers on port {}", peers.port())).unwrap_or_default();
@@ -446,21 +447,17 @@ pub fn run(config: &RunConfig, mut watch: impl FnMut(&SyncStatus)) -> Result<(),
     if let Some(address) = running.https_addr {
         mode.push_str(&format!(", HTTPS on {address}"));
     }
-    if let Some(reload) = running.server.as_ref().and_then(HttpServer::reload) {
-        let mut hangups = {
-            let _inside = runtime.enter();
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
-                .map_err(|source| RunError::System { action: "handle signals", source })?
-        };
-        runtime.spawn(async move {
-            while hangups.recv().await.is_some() {
-                info!("SIGHUP: looking for new certificates");
-                reload();
-            }
-        });
-    }
+    let reload = running.server.as_ref().and_then(HttpServer::reload);
+    runtime.spawn(async move {
+        loop {
+            hangups.next().await;
+            log.iter().for_each(LogHandle::reopen);
+            info!("SIGHUP: the log is opened again, and certificates from files are looked at");
+            reload.iter().for_each(|reload| reload());
+        }
+    });
     println!("lf node is ready: {place}{peers} (home {}{mode})", running.directory().display());
-    notify::tell("READY=1");
+    tell("READY=1");
     let handle = running.peers();
     let name = runtime.block_on(async {
         let mut tick = tokio::time::interval(WATCH_EVERY);
@@ -474,7 +471,7 @@ pub fn run(config: &RunConfig, mut watch: impl FnMut(&SyncStatus)) -> Result<(),
         }
     });
     info!(signal = name, "stopping");
-    notify::tell("STOPPING=1");
+    tell("STOPPING=1");
     let handle = runtime.handle().clone();
     handle.spawn(async move {
         signals.next().await;
@@ -493,25 +490,15 @@ impl From<P2pError> for RunError {
     }
 }
 
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
+/// Lines of `node.log` that could not be written since the process started.
+pub(crate) fn log_lines_lost() -> u64 {
+    logging::lines_lost()
 }
 
-impl Signals {
-    fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
+/// Tells the service manager what the node does, if there is one that listens.
+fn tell(state: &str) {
+    if let Err(error) = lf_platform::notify(state) {
+        warn!(%error, "cannot notify the service manager");
     }
 }
 

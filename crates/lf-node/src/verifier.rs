@@ -27,7 +27,6 @@ const LANE_RECORDS_MAX: usize = 8_192;
 const PEER_RECORDS_MAX: usize = 1 << 16;
 /// The niceness of threads for imports: a tenth of what others get when there is not enough for all, so that they seldom
 /// take a core from the writer, and an import still gets on beside programs that never rest.
-#[cfg(target_os = "linux")]
 const IMPORT_NICENESS: i32 = 10;
 /// Jobs whose slow work waits; beyond them requests with such work are refused.
 const SLOW_JOBS_MAX: usize = 16;
@@ -157,7 +156,7 @@ impl Verifier {
             let queue = Arc::clone(verifier.queue(lane));
             let run = move || {
                 if lane != Lane::Request {
-                    give_way();
+                    lf_platform::lower_priority(IMPORT_NICENESS);
                 }
                 work(judge.as_ref(), lane, &queue, &slow);
             };
@@ -206,6 +205,12 @@ impl Verifier {
         }
     }
 
+    /// Records that wait to be checked: of clients, imports included, and of peers.
+    pub(crate) fn waiting(&self) -> [usize; 2] {
+        let [request, import, peer] = self.queues.each_ref().map(|watched| watched.lock().waiting);
+        [request + import, peer]
+    }
+
     /// Stops the threads and waits for them. What waits is not checked any more.
     pub(crate) fn stop(&self) {
         self.close();
@@ -245,15 +250,6 @@ fn push(watched: &Watched<Queue>, mut queue: MutexGuard<'_, Queue>, job: Job) {
 impl Drop for Verifier {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-/// Lowers this thread's priority, where that is a thing of threads.
-fn give_way() {
-    #[cfg(target_os = "linux")]
-    {
-        // A system that refuses it has its reasons, and all works without.
-        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), IMPORT_NICENESS);
     }
 }
 

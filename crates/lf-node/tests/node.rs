@@ -1,7 +1,7 @@
 //! A node on real files: make, find, pulse, conflict, refuse, stop, start again, copy to another node.
 #![allow(clippy::unwrap_used)]
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lf_node::core::oracle::{Notes, Surroundings};
 use lf_node::{Node, NodeConfig};
@@ -206,6 +206,35 @@ fn many_pulses_are_taken_together() {
     assert_eq!((node.counters().pulses_accepted, node.counters().pulses_refused), (2, 10_005));
     let made = node.make_pulse(&make(&alice, "beat", 7, "", made_at + 11 * 60), &GO_ON).unwrap();
     assert!(!made.accepted && !made.pulse.is_empty(), "the same pulse");
+}
+
+#[test]
+fn links_are_as_many_as_asked_for_while_others_write() {
+    let home = tempfile::tempdir().unwrap();
+    let node = open(home.path());
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let owner = owner("writer");
+            for i in 0..300_u64 {
+                let links = node.links(None).unwrap();
+                let builder = RecordBuilder {
+                    record_type: RecordType::Datum,
+                    value: &i.to_be_bytes(),
+                    masking_key: None,
+                    selectors: &[],
+                    links: &links,
+                    timestamp: now(),
+                    with_pulse_token: false,
+                };
+                node.post(builder.build(&owner).unwrap().sign(&owner, None).as_bytes()).unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        while !done.load(Ordering::Relaxed) {
+            assert_eq!(node.links(None).unwrap().len(), 3);
+        }
+    });
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod certificates;
 mod explain;
+mod graph;
 mod peers;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use zeroize::Zeroizing;
 
 pub use self::certificates::{CertificateInfo, CertificateList};
 pub use self::explain::{ExplainedCandidate, ExplainedSet, Explanation};
+pub use self::graph::{GraphPage, GraphRecord};
 pub use self::peers::{BanRequest, PeerBan, PeerList, PeerStatus, PeersStatus};
 use crate::blob::Blob;
 use crate::genesis::GenesisParameters;

@@ -26,6 +26,7 @@ mod reader;
 mod recover;
 mod scan;
 mod segment;
+mod source;
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub use reader::{CheckReport, LogReader, LogStats};
 pub use recover::{OpenReport, TornTail};
 pub use scan::LogScan;
 pub use segment::{FORMAT_VERSION, SEGMENT_HEADER_BYTES};
+pub use source::{Extent, LOG_ID_NAME, LogSource, PinnedLog, SourceSegment};
 
 use crate::storage::{Storage, StorageFile, join};
 use entry::{MARK_COMMIT, MARK_OPENED};

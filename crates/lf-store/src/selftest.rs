@@ -476,21 +476,10 @@ pub fn queries_during<T>(
 /// Memory of this process that is resident and not the index engine's block cache, in bytes; `None` where the system does
 /// not tell.
 pub fn resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("RssAnon:"))?;
-    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some((kib << 10).saturating_sub(CACHE_BYTES))
+    lf_platform::resident_bytes().map(|bytes| bytes.saturating_sub(CACHE_BYTES))
 }
 
-/// Processor time of this process so far, in user and system mode; `None` where the system does not tell. Fair on a machine
-/// that others use as well.
-pub fn processor_time() -> Option<Duration> {
-    // In ticks of 10 ms: the 12th and 13th field after the name, which is in parentheses.
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    let fields = stat.rsplit(')').next()?.split_whitespace();
-    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Some(Duration::from_millis(10 * ticks))
-}
+pub use lf_platform::processor_time;
 
 /// Fills an empty store with `records` records of a shape and measures it: from 10⁴ on at each power of ten.
 ///

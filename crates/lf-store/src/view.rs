@@ -16,7 +16,7 @@ use crate::apply::{IndexError, Network, Stored};
 use crate::certs::Root;
 use crate::engine::{Engine, Snapshot};
 use crate::filter::Filter;
-use crate::log::{LogPosition, LogReader};
+use crate::log::{LogPosition, LogReader, LogStats};
 use crate::rows::{
     Claim, LinkedRow, Meta, OwnerTotals, PendingRow, Row, RowError, Standing, Successor, contested_of,
     index_of, key, token_of,
@@ -110,7 +110,9 @@ impl StoreReader {
         let view = self.view();
         let mut hashes = Vec::with_capacity(picked.len());
         for index in picked {
-            hashes.extend(view.row(index)?.map(|row| row.hash));
+            // What is being linked this moment may be a tip already though the horizon does not show it: its row is there.
+            let linked = view.decoded(&key::linked(index), LinkedRow::decode)?;
+            hashes.extend(linked.map(|linked| linked.row.hash));
         }
         hashes.sort_unstable();
         Ok(hashes)
@@ -119,6 +121,11 @@ impl StoreReader {
     /// How many records of good reputation nothing links to yet.
     pub fn tips(&self) -> usize {
         read(&self.shared.graph).tips.count_unlinked()
+    }
+
+    /// The log's size.
+    pub fn log_stats(&self) -> LogStats {
+        self.shared.log.stats()
     }
 
     /// Bytes of memory that weights take.
@@ -237,12 +244,20 @@ impl View {
 
     /// Rows of linked records, by index, from `first` on.
     pub fn rows_from(&self, first: u32) -> impl Iterator<Item = Result<Row, IndexError>> + use<'_> {
+        self.linked_from(first).map(|linked| Ok(linked?.0))
+    }
+
+    /// Rows of linked records with the indexes of what each links to, by index, from `first` on.
+    pub fn linked_from(
+        &self,
+        first: u32,
+    ) -> impl Iterator<Item = Result<(Row, Vec<u32>), IndexError>> + use<'_> {
         // None if there is nothing to see, which a range cannot say.
         let last = self.horizon.checked_sub(1).filter(|last| first <= *last);
         last.into_iter().flat_map(move |last| {
             self.range(&key::linked(first), &key::linked(last)).map(|pair| {
-                let row = LinkedRow::decode(&pair?.1).map_err(|e| self.noted(e))?;
-                Ok(row.row)
+                let linked = LinkedRow::decode(&pair?.1).map_err(|e| self.noted(e))?;
+                Ok((linked.row, linked.links))
             })
         })
     }

@@ -86,6 +86,8 @@ pub(crate) enum Command {
     Node(commands::node::Node),
     Peers(commands::peers::Peers),
     Db(commands::db::Db),
+    Backup(commands::backup::Backup),
+    Restore(commands::restore::Restore),
     Makegenesis(commands::makegenesis::MakeGenesis),
     Genesis(commands::genesis::GenesisArgs),
     Verify(commands::verify::Verify),

@@ -1,5 +1,6 @@
 //! The commands, one module each, and the way to them.
 
+pub(crate) mod backup;
 pub(crate) mod bootstrap;
 pub(crate) mod ca;
 pub(crate) mod completions;
@@ -17,6 +18,7 @@ pub(crate) mod oracle;
 pub(crate) mod owner;
 pub(crate) mod peers;
 pub(crate) mod pulse;
+pub(crate) mod restore;
 pub(crate) mod selftest;
 pub(crate) mod set;
 pub(crate) mod status;
@@ -54,6 +56,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Node(args)) => node::run(&context, args).map(done),
         Some(Command::Peers(args)) => peers::run(&context, args).map(done),
         Some(Command::Db(args)) => db::run(&context, &args).map(done),
+        Some(Command::Backup(args)) => backup::run(&context, &args).map(done),
+        Some(Command::Restore(args)) => restore::run(&context, &args).map(done),
         Some(Command::Makegenesis(args)) => makegenesis::run(&args).map(done),
         Some(Command::Genesis(args)) => genesis::run(&context, &args).map(done),
         Some(Command::Verify(args)) => verify::run(&context, &args).map(done),

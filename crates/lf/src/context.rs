@@ -18,7 +18,7 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(cli: &Cli) -> Self {
-        Context { home: cli.path.clone().or_else(default_home), json: cli.json }
+        Context { home: cli.path.clone().or_else(|| lf_platform::default_home("lf")), json: cli.json }
     }
 
     /// The home directory.
@@ -115,27 +115,10 @@ pub(crate) fn new_secret(owner_type: OwnerType) -> Result<OwnerSecret> {
     if failed { Err(Failure::new("no random numbers from the system")) } else { Ok(secret) }
 }
 
-fn default_home() -> Option<PathBuf> {
-    if is_root() {
-        return Some(PathBuf::from("/var/lib/lf"));
-    }
-    std::env::home_dir().filter(|home| !home.as_os_str().is_empty()).map(|home| home.join(".lf"))
-}
-
-#[cfg(unix)]
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
-#[cfg(not(unix))]
-fn is_root() -> bool {
-    false
-}
-
 fn user_name() -> String {
     let variable = |name| std::env::var(name).ok().map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
     variable("USER")
         .or_else(|| variable("LOGNAME"))
         .or_else(|| variable("USERNAME"))
-        .unwrap_or_else(|| if is_root() { "root".to_owned() } else { "default".to_owned() })
+        .unwrap_or_else(|| if lf_platform::is_root() { "root".to_owned() } else { "default".to_owned() })
 }

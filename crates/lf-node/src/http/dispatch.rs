@@ -84,7 +84,7 @@ pub(super) async fn serve(context: Arc<Context>, endpoint: &'static Endpoint, re
 }
 
 /// Leaves of an answer what HEAD asks for. Without a known length it stays one of unknown length.
-fn drop_body(response: &mut Response) {
+pub(super) fn drop_body(response: &mut Response) {
     *response.body_mut() = if response.headers().contains_key(header::CONTENT_LENGTH) {
         Body::empty()
     } else {

@@ -134,6 +134,18 @@ const DUMP_AFTER: Parameter = Parameter {
     required: true,
     about: "the hash of the last record that has come",
 };
+const GRAPH_FROM: Parameter = Parameter {
+    name: "from",
+    place: "query",
+    required: false,
+    about: "the index to begin with; by default the newest records come",
+};
+const GRAPH_COUNT: Parameter = Parameter {
+    name: "count",
+    place: "query",
+    required: false,
+    about: "how many records; 100 by default, 2,000 at most",
+};
 const ISSUER: Parameter = Parameter {
     name: "issuer",
     place: "query",
@@ -339,6 +351,15 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         parameters: &[WATCHED, FROM, LAST_EVENT],
         request: Content::Json("Query"),
         answer: Content::Text("text/event-stream"),
+        errors: &[400],
+        ..READ
+    },
+    Endpoint {
+        path: "/v1/graph",
+        handler: handlers::graph,
+        about: "Linked records with their links and weights, by index: what a picture of the graph needs.",
+        parameters: &[GRAPH_FROM, GRAPH_COUNT],
+        answer: Content::Json("GraphPage"),
         errors: &[400],
         ..READ
     },

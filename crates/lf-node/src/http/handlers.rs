@@ -142,6 +142,20 @@ pub(super) fn owner(context: &Context, call: &Call) -> Result<Reply, Failure> {
     Reply::json(&context.node.owner_status(&owner)?)
 }
 
+/// Records on a page of the graph if nothing else is asked for.
+const GRAPH_COUNT: usize = 100;
+
+pub(super) fn graph(context: &Context, call: &Call) -> Result<Reply, Failure> {
+    let wrong = |problem: &str| Failure::bad_request("ErrInvalidParameter", problem);
+    let number = |name: &str| {
+        let text = parameter(&call.query, name).filter(|text| !text.is_empty());
+        text.map(|text| text.parse::<u32>()).transpose()
+    };
+    let from = number("from").map_err(|_| wrong("from is no record's index"))?;
+    let count = number("count").map_err(|_| wrong("count is no number: give how many records"))?;
+    Reply::json(&context.node.graph(from, count.map_or(GRAPH_COUNT, |count| count as usize))?)
+}
+
 /// Certificates on a page if nothing else is asked for.
 const CERTIFICATES_COUNT: usize = 100;
 

@@ -14,7 +14,7 @@ use lf_proto::record::RecordType;
 use lf_store::{Put, View};
 
 use super::{Inner, Node, now};
-use crate::aside;
+
 use crate::core::accept::{Refusal, Unapproved, may_be_approved};
 use crate::core::limbo::{self, Limbo, Source, Waiting};
 use crate::verifier::{BATCH_RECORDS, Lane};
@@ -149,7 +149,7 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
             _ => Ok(()),
         };
     }
-    aside::replace(path, &[bytes])
+    lf_platform::replace(path, &[bytes])
 }
 
 impl Node {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::core::sync::{PeerId, PeerStatus, SyncStatus};
 
@@ -52,6 +52,8 @@ pub struct NetworkInfo {
     pub bans: Vec<BanInfo>,
     /// Addresses we listen on.
     pub listens: Vec<SocketAddr>,
+    /// How long no peer has been connected: nothing while one is; since the start, if none ever was.
+    pub alone_for: Duration,
     /// Peers in the address book.
     pub known_peers: usize,
     /// What happened since the start.
@@ -82,10 +84,24 @@ pub struct NetworkTotals {
 }
 
 /// Where the threads post it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Board {
-    network: Mutex<NetworkInfo>,
+    network: Mutex<NetworkBoard>,
     sync: Mutex<SyncBoard>,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        let network = NetworkBoard { info: NetworkInfo::default(), alone_since: Some(Instant::now()) };
+        Board { network: Mutex::new(network), sync: Mutex::default() }
+    }
+}
+
+#[derive(Debug)]
+struct NetworkBoard {
+    info: NetworkInfo,
+    /// None while there are peers.
+    alone_since: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -100,7 +116,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Board {
     pub(super) fn post_network(&self, info: NetworkInfo) {
-        *lock(&self.network) = info;
+        let mut network = lock(&self.network);
+        network.alone_since = match network.alone_since {
+            _ if !info.peers.is_empty() => None,
+            since => since.or_else(|| Some(Instant::now())),
+        };
+        network.info = info;
     }
 
     pub(super) fn post_sync(&self, status: SyncStatus, peers: HashMap<PeerId, PeerStatus>) {
@@ -108,7 +129,11 @@ impl Board {
     }
 
     pub(super) fn network(&self) -> NetworkInfo {
-        let mut info = lock(&self.network).clone();
+        let mut info = {
+            let network = lock(&self.network);
+            let alone_for = network.alone_since.map_or(Duration::ZERO, |since| since.elapsed());
+            NetworkInfo { alone_for, ..network.info.clone() }
+        };
         let sync = lock(&self.sync);
         info.peers.iter_mut().for_each(|peer| peer.sync = sync.peers.get(&peer.peer).copied());
         info

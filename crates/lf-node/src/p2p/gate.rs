@@ -86,7 +86,7 @@ impl Gate {
         {
             return enough;
         }
-        let enough = memory_free_bytes().is_none_or(|free| free >= MEMORY_FREE_BYTES_MIN);
+        let enough = lf_platform::memory_free_bytes().is_none_or(|free| free >= MEMORY_FREE_BYTES_MIN);
         self.memory = Some((Instant::now(), enough));
         enough
     }
@@ -161,13 +161,6 @@ impl Gate {
             ConnectionDenied::new(denied)
         })
     }
-}
-
-/// Bytes of memory that programs could have, as Linux reckons; `None` elsewhere.
-fn memory_free_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 impl NetworkBehaviour for Gate {

@@ -655,6 +655,7 @@ impl Network {
             ..self.totals
         };
         self.board.post_network(NetworkInfo {
+            alone_for: Duration::ZERO,
             peers,
             bans,
             listens: self.listens.clone(),

@@ -7,8 +7,6 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::aside;
-
 const URLS: &str = "URLs";
 
 /// Puts the URL at the head of `URLs`, unless it is among them already.
@@ -24,7 +22,7 @@ pub(super) fn add_url(path: &Path, url: &str) -> Result<(), String> {
         Err(e) => return Err(describe(&e)),
     };
     let Some(changed) = with_url(&text, url).map_err(|e| describe(&e))? else { return Ok(()) };
-    aside::replace(path, &[&changed]).map_err(|e| describe(&e))
+    lf_platform::replace(path, &[&changed]).map_err(|e| describe(&e))
 }
 
 /// The text with the URL added; `None` if it is there already.
@@ -55,7 +53,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use serde_json::json;
-    use std::os::unix::fs::MetadataExt;
 
     const URL: &str = "http://127.0.0.1:9980";
 
@@ -83,7 +80,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("client.json");
         add_url(&path, URL).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert!(lf_platform::is_private(&path).unwrap());
         std::fs::write(&path, "damaged").unwrap();
         assert!(add_url(&path, URL).is_err());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "damaged");

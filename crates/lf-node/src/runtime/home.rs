@@ -1,10 +1,10 @@
 //! The home directory, and the lock that keeps a second node out of it.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use lf_platform::{private_directory, same_file};
 use lf_proto::genesis::{GENESIS_BYTES_MAX, Genesis};
 
 use super::RunError;
@@ -28,7 +28,7 @@ impl Home {
             let path = path.to_owned();
             move |source| RunError::File { action, path, source }
         };
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make the home", path))?;
+        private_directory().recursive(true).create(path).map_err(failed("make the home", path))?;
         let pid_path = path.join("lf.pid");
         loop {
             let mut file = OpenOptions::new()
@@ -36,7 +36,6 @@ impl Home {
                 .write(true)
                 .create(true)
                 .truncate(false)
-                .mode(0o644)
                 .open(&pid_path)
                 .map_err(failed("open", &pid_path))?;
             match file.try_lock() {
@@ -51,8 +50,7 @@ impl Home {
                 Err(TryLockError::Error(source)) => return Err(failed("lock", &pid_path)(source)),
             }
             // A node that stops removes the file: the one we locked may be no longer the one that others see.
-            let ours = file.metadata().map_err(failed("read", &pid_path))?.ino();
-            if !std::fs::metadata(&pid_path).is_ok_and(|seen| seen.ino() == ours) {
+            if !same_file(&file, &pid_path) {
                 continue;
             }
             let write = |file: &mut File| {
@@ -124,7 +122,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a/home");
         let home = Home::open(&path).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+        assert!(lf_platform::is_private(&path).unwrap());
         let pid_path = path.join("lf.pid");
         assert_eq!(std::fs::read_to_string(&pid_path).unwrap(), format!("{}\n", std::process::id()));
         let message = Home::open(&path).unwrap_err().to_string();

@@ -29,9 +29,6 @@ const RECORD_EVERY: Duration = Duration::from_secs(300);
 const RETRY_AFTER: Duration = Duration::from_secs(60);
 /// Memory for a search.
 const SEARCH_BYTES_MAX: usize = 128 << 20;
-/// The niceness of threads that search: the least that a system knows.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 19;
 
 /// What an oracle needs.
 pub(super) struct OracleParts {
@@ -233,7 +230,7 @@ impl Watch {
         let begun = Instant::now();
         let cancel = AtomicBool::new(false);
         let work = |done: Sender<()>| {
-            lower_priority();
+            lf_platform::lower_priority(lf_platform::NICENESS_LEAST);
             let mut worker = search.worker();
             while !cancel.load(Ordering::Relaxed) {
                 if worker.step() != Progress::Searching {
@@ -274,14 +271,5 @@ impl Watch {
             return Ok(Searched::Found(work));
         }
         Ok(ended)
-    }
-}
-
-/// Lowers this thread's priority, where that is a thing of threads.
-fn lower_priority() {
-    #[cfg(target_os = "linux")]
-    {
-        // A system that refuses it has its reasons, and all works without.
-        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
     }
 }

@@ -1,8 +1,6 @@
 //! The node's own secrets: the token that makes a client trusted, and the key that will name the node to its peers.
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use lf_proto::base62;
@@ -79,16 +77,7 @@ fn read_or_make(
         Err(source) => return Err(failed("read")(source)),
     }
     let text = make()?;
-    // Written aside and renamed, so that a crash leaves no half secret.
-    let aside = path.with_extension("new");
-    let _ = std::fs::remove_file(&aside);
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&aside, path)
-    };
-    write().map_err(failed("write"))?;
+    lf_platform::replace(path, &[text.as_bytes()]).map_err(failed("write"))?;
     Ok(text)
 }
 
@@ -96,7 +85,6 @@ fn read_or_make(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use std::os::unix::fs::MetadataExt;
 
     #[test]
     fn secrets_are_made_once_and_kept_from_others() {
@@ -108,7 +96,7 @@ mod tests {
         let texts: Vec<String> = ["authtoken.secret", "identity-secret.pem"]
             .iter()
             .map(|name| {
-                assert_eq!(std::fs::metadata(home.join(name)).unwrap().mode() & 0o777, 0o600, "{name}");
+                assert!(lf_platform::is_private(&home.join(name)).unwrap(), "{name}");
                 std::fs::read_to_string(home.join(name)).unwrap()
             })
             .collect();

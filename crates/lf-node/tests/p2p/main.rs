@@ -162,9 +162,12 @@ fn what_is_written_on_one_node_is_read_on_all() {
     });
     wait("compared records", || two.peers().iter().all(|peer| peer["State"] == "synced"));
     let metrics = String::from_utf8(two.get("/metrics").body).unwrap();
-    for line in
-        ["lf_peers{direction=\"out\"} ", "lf_sync_synchronized 1\n", "lf_peer_bytes_total{direction=\"in\"} "]
-    {
+    for line in [
+        "lf_peers{direction=\"out\"} ",
+        "lf_sync_synchronized 1\n",
+        "lf_peer_bytes_total{direction=\"in\"} ",
+        "lf_peers_none_seconds 0\n",
+    ] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }
     wait("an address to tell", || !two.get("/v1/peers").ok()["Peers"].as_array().unwrap().is_empty());

@@ -45,6 +45,10 @@ fn every_answer_carries_the_headers() {
         ("GET", "/record/%FF", 404),
         ("GET", "/owner/@%C3%A9", 400),
         ("GET", "/metrics", 200),
+        ("GET", "/v1/graph", 200),
+        ("GET", "/v1/graph?count=x", 400),
+        ("GET", "/v1/graph?from=-1", 400),
+        ("GET", "/page/", 404),
         ("GET", "/v1/openapi.json", 200),
     ];
     for (method, path, status) in paths {
@@ -442,8 +446,16 @@ fn metrics_tell_what_happened() {
         "lf_http_request_seconds_count{path=\"/post\"} 2",
         "lf_http_request_seconds_bucket{path=\"/query\",le=\"+Inf\"} 1",
         "lf_writable 1",
+        "lf_checks_waiting{from=\"client\"} 0",
+        "lf_disk_needed_bytes 67108864",
+        "lf_log_lines_lost_total 0",
+        "lf_log_segments 1",
     ] {
         assert!(text.lines().any(|l| l == line), "no {line} in\n{text}");
+    }
+    for name in ["lf_clock_seconds", "lf_disk_free_bytes", "lf_log_bytes"] {
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+        assert!(value.is_some_and(|value| value > 0.0), "{name} in\n{text}");
     }
     // Each family is announced once, before its samples.
     let mut announced = std::collections::BTreeSet::new();
@@ -481,6 +493,7 @@ fn the_document_describes_every_endpoint() {
         ("/owner/{owner}", "get"),
         ("/dumprecords", "get"),
         ("/v1/genesis", "get"),
+        ("/v1/graph", "get"),
         ("/v1/certificates", "get"),
         ("/v1/peers", "get"),
         ("/v1/peers/status", "get"),
@@ -521,4 +534,136 @@ fn the_document_describes_every_endpoint() {
             );
         }
     }
+}
+
+#[test]
+fn the_graph_comes_in_pages_with_links_and_weights() {
+    let node = node();
+    let published: Vec<String> = (0..5).map(|i| node.publish("graph", i, "x").hash().to_string()).collect();
+    let graph = |query: &str| node.get(&format!("/v1/graph{query}")).ok();
+    let all = graph("");
+    let records = all["Records"].as_array().unwrap();
+    let linked = all["Linked"].as_u64().unwrap();
+    assert_eq!(records.len() as u64, linked);
+    assert_eq!(linked, node.get("/status").ok()["RecordCount"].as_u64().unwrap());
+    assert!(all["Tips"].as_u64().unwrap() >= 1);
+    for (index, record) in records.iter().enumerate() {
+        assert_eq!(record["Index"], index, "in order, without a gap");
+        // Links are the record's own, as indexes.
+        let stored = node.get(&format!("/record/{}", record["Hash"].as_str().unwrap())).ok();
+        let mut links: Vec<&str> = record["Links"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|link| {
+                let link = link.as_u64().unwrap() as usize;
+                assert!(link < index, "older");
+                records[link]["Hash"].as_str().unwrap()
+            })
+            .collect();
+        let own = stored["Links"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let mut own: Vec<&str> = own.iter().map(|link| link.as_str().unwrap()).collect();
+        links.sort_unstable();
+        own.sort_unstable();
+        assert_eq!(links, own);
+        assert_eq!((&record["Owner"], &record["Type"]), (&stored["Owner"], &stored["Type"]));
+    }
+    let newest: Vec<&str> =
+        records[records.len() - 5..].iter().map(|r| r["Hash"].as_str().unwrap()).collect();
+    assert_eq!(newest, published);
+    let last = records.last().unwrap();
+    assert_eq!(
+        (&last["Weight"][3], &last["Selectors"], &last["Reputation"]),
+        (&last["Score"], &json!(1), &json!(63))
+    );
+    let weight = |record: &Value| record["Weight"][3].as_u64().unwrap();
+    assert!(weight(&records[0]) > weight(last), "the first carries all that came later");
+
+    // A page from an index, and the newest.
+    let page = graph("?from=1&count=2");
+    assert_eq!(page["Records"], json!([records[1], records[2]]));
+    assert_eq!(graph("?count=1")["Records"], json!([last]));
+    for empty in [format!("?from={linked}"), "?from=4294967295".to_owned(), "?count=0".to_owned()] {
+        let page = graph(&empty);
+        assert_eq!((&page["Records"], &page["Linked"]), (&json!([]), &json!(linked)), "{empty}");
+    }
+    assert_eq!(graph("?count=4294967295")["Records"].as_array().unwrap().len() as u64, linked);
+
+    // What takes another's name.
+    let rival = record(&owner("rival"), "graph", 0, "x", node.clock(), &node.links());
+    node.post("/post", rival.as_bytes()).ok();
+    assert_eq!(graph("?count=1")["Records"][0]["Reputation"], 0);
+}
+
+#[test]
+fn browsers_are_given_the_page_and_nobody_else() {
+    let node = node();
+    let browser = ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
+    let get = |path: &str, headers: &[(&str, &str)]| request(node.address, "GET", path, headers, b"");
+    let page = get("/", &[browser]);
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    let html = String::from_utf8(page.body.clone()).unwrap();
+    assert!(
+        !html.contains("<style") && !html.contains(" style=") && !html.contains("://"),
+        "nothing inline or foreign"
+    );
+
+    // Every file that the page names is there, with its type, its policy and a tag that saves fetching it again.
+    let files = [
+        ("/", "text/html; charset=utf-8"),
+        ("/page/page.js", "text/javascript; charset=utf-8"),
+        ("/page/page.css", "text/css; charset=utf-8"),
+        ("/page/icon.svg", "image/svg+xml"),
+    ];
+    for named in html.split('"').filter(|text| text.starts_with("/page/")) {
+        assert!(files.iter().any(|(path, _)| *path == named), "{named}");
+    }
+    for (path, content_type) in files {
+        let answer = get(path, &[browser]);
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some(content_type)), "{path}");
+        let policy = answer.header("content-security-policy").unwrap();
+        for part in [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        ] {
+            assert!(policy.split("; ").any(|directive| directive == part), "{path}: {part} in {policy}");
+        }
+        assert!(!policy.contains("unsafe"));
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+        assert_eq!(answer.header("cache-control"), Some("no-cache"));
+        assert_eq!(answer.header("x-lf-apiversion"), Some("1"));
+        let tag = answer.header("etag").unwrap();
+        let again = get(path, &[browser, ("If-None-Match", tag)]);
+        assert_eq!((again.status, again.body.len(), again.header("etag")), (304, 0, Some(tag)), "{path}");
+        assert_eq!(get(path, &[browser, ("If-None-Match", "\"other\"")]).status, 200);
+        let head = request(node.address, "HEAD", path, &[browser], b"");
+        assert_eq!((head.status, head.body.len()), (200, 0), "{path}");
+        assert_eq!(head.header("content-length"), answer.header("content-length"));
+        let zipped = get(path, &[browser, ("Accept-Encoding", "gzip")]);
+        if answer.body.len() >= 256 {
+            assert_eq!(
+                (zipped.header("content-encoding"), &unzip(&zipped.body)),
+                (Some("gzip"), &answer.body)
+            );
+        }
+    }
+
+    // Programs see what they saw before there was a page.
+    for headers in [&[][..], &[("Accept", "*/*")], &[("Accept", "application/json")]] {
+        assert_eq!(get("/", headers).error(404, ""), "/ not found");
+    }
+    assert_eq!(request(node.address, "POST", "/", &[browser], b"").status, 404);
+    let post = request(node.address, "POST", "/page/page.js", &[], b"");
+    assert_eq!((post.status, post.header("allow")), (405, Some("GET, HEAD")));
+
+    // The page has no rights of its own: what it sends has an origin.
+    let own = format!("http://{}", node.address);
+    let make = request(node.address, "POST", "/v1/work", &[("Origin", &own)], b"{}");
+    make.error(403, "");
 }

@@ -413,13 +413,13 @@ impl Tail {
     }
 }
 
-fn read_header(file: &dyn StorageFile, of: HeaderOf) -> Option<SegmentHeader> {
+pub(super) fn read_header(file: &dyn StorageFile, of: HeaderOf) -> Option<SegmentHeader> {
     let mut bytes = [0u8; SEGMENT_HEADER_BYTES];
     let read = read_full_at(file, &mut bytes, 0).ok()?;
     SegmentHeader::decode(of, &bytes[..read])
 }
 
-fn check_version(path: &str, header: &SegmentHeader) -> Result<(), LogError> {
+pub(super) fn check_version(path: &str, header: &SegmentHeader) -> Result<(), LogError> {
     if header.version > FORMAT_VERSION {
         return Err(LogError::UnsupportedVersion { path: path.to_owned(), version: header.version });
     }

@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lf_platform::{free_bytes, private_directory, private_file, sync_directory};
+
 use super::{Storage, StorageFile, check_path};
 
 /// Files under one directory of the disk. New directories get mode 0700, new files 0600 (on Unix): what a node
@@ -12,6 +14,7 @@ use super::{Storage, StorageFile, check_path};
 #[derive(Debug, Clone)]
 pub struct DiskStorage {
     root: PathBuf,
+    read_only: bool,
 }
 
 impl DiskStorage {
@@ -19,13 +22,18 @@ impl DiskStorage {
     pub fn open(root: impl Into<PathBuf>) -> io::Result<DiskStorage> {
         let root = root.into();
         if !root.is_dir() {
-            directory_builder().recursive(true).create(&root)?;
+            private_directory().recursive(true).create(&root)?;
             // A root that a power cut forgets takes everything with it.
             if let Some(parent) = root.parent() {
                 sync_directory(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
             }
         }
-        Ok(DiskStorage { root })
+        Ok(DiskStorage { root, read_only: false })
+    }
+
+    /// A directory that is there and whose files are only read: opening them needs no right to write.
+    pub fn read_only(root: impl Into<PathBuf>) -> DiskStorage {
+        DiskStorage { root: root.into(), read_only: true }
     }
 
     /// The directory itself.
@@ -42,7 +50,7 @@ impl DiskStorage {
 impl Storage for DiskStorage {
     fn create_directory(&self, path: &str) -> io::Result<()> {
         let path = self.path(path)?;
-        match directory_builder().create(&path) {
+        match private_directory().create(&path) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
             other => other,
         }
@@ -64,14 +72,12 @@ impl Storage for DiskStorage {
 
     fn create(&self, path: &str) -> io::Result<Arc<dyn StorageFile>> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let options = private_file(options.read(true).write(true).create_new(true));
         Ok(Arc::new(DiskFile(options.open(self.path(path)?)?)))
     }
 
     fn open(&self, path: &str) -> io::Result<Arc<dyn StorageFile>> {
-        Ok(Arc::new(DiskFile(OpenOptions::new().read(true).write(true).open(self.path(path)?)?)))
+        Ok(Arc::new(DiskFile(OpenOptions::new().read(true).write(!self.read_only).open(self.path(path)?)?)))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -99,31 +105,12 @@ impl StorageFile for DiskFile {
         Ok(self.0.metadata()?.len())
     }
 
-    #[cfg(unix)]
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        std::os::unix::fs::FileExt::read_at(&self.0, buffer, offset)
+        lf_platform::read_at(&self.0, buffer, offset)
     }
 
-    #[cfg(windows)]
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        std::os::windows::fs::FileExt::seek_read(&self.0, buffer, offset)
-    }
-
-    #[cfg(unix)]
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        std::os::unix::fs::FileExt::write_all_at(&self.0, bytes, offset)
-    }
-
-    #[cfg(windows)]
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let mut done = 0usize;
-        while done < bytes.len() {
-            match std::os::windows::fs::FileExt::seek_write(&self.0, &bytes[done..], offset + done as u64)? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                n => done += n,
-            }
-        }
-        Ok(())
+        lf_platform::write_all_at(&self.0, bytes, offset)
     }
 
     fn truncate(&self, length: u64) -> io::Result<()> {
@@ -133,37 +120,6 @@ impl StorageFile for DiskFile {
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
     }
-}
-
-fn directory_builder() -> fs::DirBuilder {
-    #[cfg_attr(not(unix), allow(unused_mut))]
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-}
-
-#[cfg(unix)]
-fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-/// Elsewhere a directory cannot be opened as a file, and names are as durable as the file system makes them.
-#[cfg(not(unix))]
-fn sync_directory(_path: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-/// What an unprivileged process may still write.
-#[cfg(unix)]
-fn free_bytes(path: &Path) -> io::Result<u64> {
-    let stat = rustix::fs::statvfs(path)?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
-}
-
-#[cfg(not(unix))]
-fn free_bytes(_path: &Path) -> io::Result<u64> {
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(test)]
@@ -199,16 +155,15 @@ mod tests {
         }
     }
 
-    #[cfg(unix)]
     #[test]
     fn is_private_and_knows_the_free_space() {
-        use std::os::unix::fs::PermissionsExt;
         let home = tempfile::tempdir().unwrap();
         let storage = DiskStorage::open(home.path().join("node")).unwrap();
         storage.create_directory("log").unwrap();
         storage.create("log/one").unwrap();
-        let mode = |p: &str| fs::metadata(storage.root().join(p)).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(""), mode("log"), mode("log/one")), (0o700, 0o700, 0o600));
+        for path in ["", "log", "log/one"] {
+            assert!(lf_platform::is_private(&storage.root().join(path)).unwrap(), "{path}");
+        }
         assert!(storage.free_bytes().unwrap() > 0);
     }
 }

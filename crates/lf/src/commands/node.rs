@@ -349,7 +349,7 @@ impl SyncProgress {
 fn stop_with_stdin() {
     // An error is an end, too.
     let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
-    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
+    lf_platform::terminate();
 }
 
 /// Its errors have their hint behind a semicolon.

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use lf_client::{GenesisPlan, make_genesis};
+use lf_platform::{Hangups, Signals};
 use lf_proto::genesis::{Genesis, GenesisParameters};
 use lf_proto::owner::OwnerType;
-use tokio::signal::unix::{SignalKind, signal};
 
 use self::nodes::Network;
 use crate::context::new_secret;
@@ -57,26 +57,21 @@ impl Interrupt {
         let failed = |e: std::io::Error| Failure::new(format!("cannot handle signals: {e}"));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let interrupt = Interrupt::default();
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-        let mut waits = Vec::new();
-        for kind in kinds {
-            let mut signals = {
-                let _inside = runtime.enter();
-                signal(kind).map_err(failed)?
-            };
-            let asked = interrupt.0.clone();
-            waits.push(runtime.spawn(async move {
-                while signals.recv().await.is_some() {
+        let (mut signals, mut hangups) = {
+            let _inside = runtime.enter();
+            (Signals::new().map_err(failed)?, Hangups::new().map_err(failed)?)
+        };
+        let asked = interrupt.0.clone();
+        std::thread::spawn(move || {
+            runtime.block_on(async {
+                loop {
+                    tokio::select! {
+                        _ = signals.next() => {}
+                        () = hangups.next() => {}
+                    }
                     if asked.swap(true, Ordering::Relaxed) {
                         std::process::exit(1);
                     }
-                }
-            }));
-        }
-        std::thread::spawn(move || {
-            runtime.block_on(async {
-                for wait in waits {
-                    let _ = wait.await;
                 }
             });
         });

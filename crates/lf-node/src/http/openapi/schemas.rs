@@ -298,6 +298,36 @@ const SCHEMAS: &[Schema] = &[
         ],
     },
     Schema {
+        name: "GraphPage",
+        about: "A part of the graph of linked records.",
+        members: &[
+            always("Records", List(&Is("GraphRecord")), "The records, by index, without a gap."),
+            always("Linked", U64, "How many records are linked here: indexes are below it."),
+            always("Tips", U64, "Records of good reputation that no record links to."),
+        ],
+    },
+    Schema {
+        name: "GraphRecord",
+        about: "A record of the graph.",
+        members: &[
+            always("Index", U64, "Its place in the order in which this node linked its records."),
+            always("Hash", Hash, "The record's hash."),
+            always("Owner", Owner, "The owner."),
+            always("Timestamp", U64, "Seconds since 1970."),
+            always("Type", U64, "The record type's id."),
+            always("Links", List(&U64), "The indexes of the records it links to."),
+            always(
+                "Weight",
+                Numbers(4),
+                "What it and all records that link to it, directly or not, score: most significant 32 bits first.",
+            ),
+            always("Score", U64, "What it scores itself."),
+            always("Reputation", U64, "63 good, 48 links to a newer record, 0 another owner was first here."),
+            always("Size", U64, "Its bytes."),
+            always("Selectors", U64, "How many selectors it has."),
+        ],
+    },
+    Schema {
         name: "CertificateList",
         about: "A page of what an authority has issued.",
         members: &[

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +26,8 @@ pub(super) struct Files {
     key: PathBuf,
 }
 
-/// What tells that a file is another one: device, inode, size, time of change in seconds and nanoseconds.
-type Stamp = Option<(u64, u64, u64, i64, i64)>;
+/// What tells that a file is another one.
+type Stamp = Option<lf_platform::Stamp>;
 
 impl Files {
     pub(super) fn new(chain: &Path, key: &Path) -> Self {
@@ -37,17 +36,14 @@ impl Files {
 
     /// The state of both files now.
     pub(super) fn stamp(&self) -> [Stamp; 2] {
-        [&self.chain, &self.key].map(|path| {
-            let m = std::fs::metadata(path).ok()?;
-            Some((m.dev(), m.ino(), m.size(), m.mtime(), m.mtime_nsec()))
-        })
+        [&self.chain, &self.key].map(|path| lf_platform::stamp(path))
     }
 
     /// Reads both.
     pub(super) fn load(&self) -> Result<Identity, TlsError> {
         let chain = read(&self.chain)?;
         let key = read(&self.key)?;
-        if std::fs::metadata(&self.key).is_ok_and(|m| m.mode() & 0o004 != 0) {
+        if std::fs::metadata(&self.key).is_ok_and(|m| lf_platform::everybody_can_read(&m)) {
             warn!(path = %self.key.display(), "every user of this machine can read the key: chmod o= it");
         }
         let content = |path: &Path, problem| TlsError::Content { path: path.to_owned(), problem };

@@ -9,7 +9,6 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Book, FAILURES_MAX, Known, PEERS_MAX, Source};
-use crate::aside;
 use crate::core::sync::PeerId;
 use crate::p2p::address::{PeerAddress, parse_peer};
 use crate::p2p::bans::{Ban, Bans};
@@ -119,7 +118,7 @@ pub(crate) fn save(path: &Path, book: &Book, bans: &Bans) -> io::Result<()> {
     let contents = Contents { peers: peers.collect(), bans: banned.collect() };
     let mut text = serde_json::to_vec_pretty(&contents).map_err(io::Error::other)?;
     text.push(b'\n');
-    aside::replace(path, &[&text])
+    lf_platform::replace(path, &[&text])
 }
 
 #[cfg(test)]

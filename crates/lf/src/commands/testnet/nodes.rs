@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
@@ -127,7 +126,7 @@ impl Network {
             command.args(["--seed", &other.p2p.to_string()]);
         }
         // Ctrl-C is for us: we end the nodes in our own time.
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
+        lf_platform::own_group(&mut command).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = Guard(Some(command.spawn().map_err(cannot)?));
         let line = first_line(child.child()).map_err(cannot)?;
         let line =

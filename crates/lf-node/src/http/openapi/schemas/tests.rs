@@ -286,6 +286,22 @@ fn answers_are_described() {
     let certificates =
         |full: bool| api::CertificateList { certificates: vec![certificate(true)], next: full.then_some(1) };
     check("CertificateList", &certificates(true), Some(&certificates(false)));
+    let linked = api::GraphRecord {
+        index: 1,
+        hash: Hash([1; 32]),
+        owner: owner(),
+        timestamp: 1,
+        record_type: 0,
+        links: vec![0],
+        weight: [1, 2, 3, 4],
+        score: 1,
+        reputation: 63,
+        size: 1,
+        selectors: 1,
+    };
+    check("GraphRecord", &linked, Some(&linked));
+    let graph = |records| api::GraphPage { records, linked: 1, tips: 1 };
+    check("GraphPage", &graph(vec![linked]), Some(&graph(vec![])));
     let list = api::PeerList { peers: vec!["/ip4/127.0.0.1/tcp/1".to_owned()] };
     check("PeerList", &list, Some(&api::PeerList::default()));
     let made = api::Made { record: Some(record(true)), pulse: "AAAA".to_owned(), accepted: true };

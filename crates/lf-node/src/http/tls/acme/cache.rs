@@ -2,8 +2,6 @@
 //! `acme/SERVER/account.json` and `certificate.pem` of the home. Both hold private keys. A server whose directory has
 //! another URL has another folder, so that a test server's certificate is never served for a real one's.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use instant_acme::AccountCredentials;
@@ -12,7 +10,6 @@ use zeroize::Zeroizing;
 
 use super::super::pem::Identity;
 use super::super::{AcmeUrl, files};
-use crate::aside;
 
 /// The most of a URL that names a folder.
 const NAME_CHARS_MAX: usize = 120;
@@ -76,8 +73,8 @@ impl Cache {
     /// Written aside and renamed, so that what is there is always whole.
     fn write(&self, path: &Path, parts: &[&[u8]]) -> Result<(), String> {
         let write = || {
-            DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-            aside::replace(path, parts)
+            lf_platform::private_directory().recursive(true).create(&self.folder)?;
+            lf_platform::replace(path, parts)
         };
         write().map_err(|e: std::io::Error| format!("cannot write {}: {e}", path.display()))
     }
@@ -104,7 +101,6 @@ fn folder_name(directory: &AcmeUrl) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use std::os::unix::fs::MetadataExt;
 
     #[test]
     fn certificates_are_kept_from_others_and_by_server() {
@@ -115,8 +111,9 @@ mod tests {
         cache.keep_certificate(&made.cert.pem(), &made.signing_key.serialize_pem()).unwrap();
         assert!(cache.certificate().unwrap().covers(&"a.example.org".parse().unwrap()));
         let path = home.path().join("acme/ca.example.org_14000_dir/certificate.pem");
-        let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o777;
-        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+        for private in [&path, path.parent().unwrap()] {
+            assert!(lf_platform::is_private(private).unwrap(), "{}", private.display());
+        }
         assert!(Cache::new(home.path(), &AcmeUrl::default()).certificate().is_none());
         // Damaged ones are none, and give way to new ones.
         std::fs::write(&path, "junk").unwrap();
