@@ -207,11 +207,13 @@ fn what_is_made_from_the_program_is_current() {
         &["-p2p", "127.0.0.1:0"],
     );
     let ask = |path: &str| {
-        let client = http_get(&node.url, path);
-        client.unwrap_or_else(|error| panic!("{path}: {error}"))
+        let (head, body) = http(&node.url, "GET", path, "").unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert!(head.starts_with("HTTP/1.") && head.contains(" 200 "), "{path}: {head}");
+        body
     };
-    // So that there is something to count.
+    // So that there is something to count, and labels show.
     ask("/status");
+    let _ = http(&node.url, "POST", "/post", "no record");
     let pages = [
         ("reference/cli.md", generated::command_line()),
         ("reference/http.md", generated::http(&serde_json::from_str(&ask("/v1/openapi.json")).unwrap())),
@@ -230,15 +232,15 @@ fn what_is_made_from_the_program_is_current() {
     }
 }
 
-/// GET, the plain way.
-fn http_get(url: &str, path: &str) -> std::io::Result<String> {
+/// A request, the plain way; the answer's head and body.
+fn http(url: &str, method: &str, path: &str, body: &str) -> std::io::Result<(String, String)> {
     use std::io::{Read as _, Write as _};
     let host = url.trim_start_matches("http://");
     let mut stream = std::net::TcpStream::connect(host)?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n")?;
+    let length = body.len();
+    write!(stream, "{method} {path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n{body}")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
-    assert!(head.starts_with("HTTP/1.") && head.contains(" 200 "), "{path}: {head}");
-    Ok(body.to_owned())
+    Ok((head.to_owned(), body.to_owned()))
 }
