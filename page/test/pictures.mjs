@@ -1,11 +1,11 @@
-// `npm run pictures`: the pictures in docs/pictures, of a real node with some records. LF_BIN is the program.
+// `npm run pictures`: the pictures in docs/src/pictures, of a real node with some records. LF_BIN is the program.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Node, open, startBrowser } from './support.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const directory = resolve(here, process.argv[2] ?? '../../docs/pictures');
+const directory = resolve(here, process.argv[2] ?? '../../docs/src/pictures');
 const COUNT = Number(process.env.LF_PICTURE_RECORDS ?? 10_000);
 const WRITERS = 4;
 
