@@ -35,13 +35,14 @@ export function watch(transport: Transport, find: Find, options: WatchOptions): 
   const { signal } = options;
   const stop = new AbortController();
   const abort = () => stop.abort(signal?.reason);
+  const unlink = () => signal?.removeEventListener('abort', abort);
   if (signal?.aborted) abort();
   signal?.addEventListener('abort', abort, { once: true });
   const records = follow(transport, find, { ...options, signal: stop.signal });
   let first: Promise<IteratorResult<Found, void>> | undefined = records.next();
-  first.catch(() => undefined);
+  first.catch(unlink);
   const end = async (): Promise<IteratorReturnResult<undefined>> => {
-    signal?.removeEventListener('abort', abort);
+    unlink();
     stop.abort();
     await records.return().catch(() => undefined);
     return { done: true, value: undefined };
@@ -50,6 +51,7 @@ export function watch(transport: Transport, find: Find, options: WatchOptions): 
     next() {
       const next = first ?? records.next();
       first = undefined;
+      next.catch(unlink);
       return next as Promise<IteratorResult<Found, undefined>>;
     },
     return: end,
