@@ -50,8 +50,11 @@ try {
   const dag = await open(browser, node, '#/graph');
   await dag.page.getByText(/^The newest 10,000|records, \d/).waitFor();
   await dag.page.getByLabel(/Graph of the newest records/).focus();
-  for (let i = 0; i < 60; i++) await dag.page.keyboard.press('ArrowLeft');
-  await dag.page.waitForTimeout(1_000);
+  for (let i = 0; i < 90; i++) await dag.page.keyboard.press('ArrowLeft');
+  await dag.page.getByRole('region', { name: 'Selected record' }).waitFor();
+  // Without the ring around what has the focus.
+  await dag.page.evaluate(() => document.activeElement.blur());
+  await dag.page.waitForTimeout(500);
   await dag.page.screenshot({ path: join(directory, 'page-dag.png') });
   await dag.close();
 } finally {

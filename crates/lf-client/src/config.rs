@@ -4,7 +4,7 @@
 //! readable by their user alone.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -41,7 +41,22 @@ pub enum ConfigError {
         /// What is wrong.
         problem: String,
     },
+    /// Written by a later version, whose meaning is not known here.
+    #[error(
+        "{} has format {format}, and this lf knows only {FORMAT}; use the lf that wrote it, or a newer one",
+        path.display()
+    )]
+    Later {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        format: u64,
+    },
 }
+
+/// The latest format that is known here. A file says its own as `Format` only if it is another: what is merely added stays
+/// as it is in every version.
+const FORMAT: u64 = 1;
 
 /// One owner of the file.
 #[derive(Clone)]
@@ -120,7 +135,10 @@ impl Config {
         if text.trim_ascii().is_empty() {
             return Ok(Some(Config { owners_known: true, ..Config::default() }));
         }
-        let value = serde_json::from_slice(&text).map_err(|e| format(e.to_string()))?;
+        let value: Value = serde_json::from_slice(&text).map_err(|e| format(e.to_string()))?;
+        if let Some(format) = value.get("Format").and_then(Value::as_u64).filter(|format| *format > FORMAT) {
+            return Err(ConfigError::Later { path: path.to_owned(), format });
+        }
         Self::from_json(value).map(Some).map_err(format)
     }
 
@@ -139,9 +157,7 @@ impl Config {
         };
         let io = |action, path: &Path, source| ConfigError::Io { action, path: path.to_owned(), source };
         fs::create_dir_all(directory).map_err(|e| io("create", directory, e))?;
-        // The directory itself is the lock, so that no further file lies around.
-        let lock = File::open(directory).map_err(|e| io("open", directory, e))?;
-        lock.lock().map_err(|e| io("lock", directory, e))?;
+        let _lock = lf_platform::lock_directory(directory).map_err(|e| io("lock", directory, e))?;
         let mut config = Self::read(path)?.unwrap_or_else(Self::initial);
         let had_owners = !config.owners.is_empty();
         let result = change(&mut config)?;
@@ -388,6 +404,21 @@ mod tests {
         let config = Config::read(&path).unwrap().unwrap();
         let (name, entry) = config.default_owner().unwrap();
         assert_eq!((name, entry.secret().unwrap().public()), ("o", secret.public()));
+    }
+
+    #[test]
+    fn one_of_a_later_format_is_refused_and_stays() {
+        let text = r#"{"Format": 2, "URLs": {"not": "a list any more"}}"#;
+        let (_dir, path) = file(text);
+        let change = |_: &mut Config| Ok::<_, ConfigError>(());
+        for error in [Config::read(&path).err().unwrap(), Config::update(&path, change).err().unwrap()] {
+            let message = error.to_string();
+            assert!(message.contains("has format 2") && message.contains("a newer one"), "{message}");
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        let (_dir, path) = file(r#"{"Format": 1, "URLs": ["http://a"]}"#);
+        Config::update(&path, change).unwrap();
+        assert_eq!(Config::read(&path).unwrap().unwrap().urls, ["http://a"]);
     }
 
     #[test]

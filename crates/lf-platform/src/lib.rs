@@ -22,8 +22,8 @@ use windows as system;
 pub use files::{replace, same_file};
 pub use system::{
     FileId, Stamp, default_home, everybody_can_read, file_id, free_bytes, is_no_ipv6, is_private, is_root,
-    lower_priority, memory_free_bytes, notify, own_group, private_directory, private_file, processor_time,
-    read_at, resident_bytes, stamp, sync_directory, terminate, write_all_at,
+    lock_directory, lower_priority, memory_free_bytes, notify, own_group, private_directory, private_file,
+    processor_time, read_at, resident_bytes, stamp, sync_directory, terminate, write_all_at,
 };
 #[cfg(feature = "signals")]
 pub use system::{Hangups, Signals};

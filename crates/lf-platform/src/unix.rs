@@ -43,6 +43,17 @@ pub fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
+/// Waits until no other process has the directory locked, and locks it while the result lives. The directory itself is the
+/// lock, so that no further file lies around.
+///
+/// # Errors
+/// What the system says.
+pub fn lock_directory(path: &Path) -> io::Result<File> {
+    let directory = File::open(path)?;
+    directory.lock()?;
+    Ok(directory)
+}
+
 /// Bytes that this user may still write to the disk that `path` is on.
 ///
 /// # Errors

@@ -41,6 +41,17 @@ pub fn sync_directory(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Waits until no other process has the directory locked, and locks it while the result lives. A directory cannot be locked
+/// here: a file `.lock` in it is.
+///
+/// # Errors
+/// What the system says.
+pub fn lock_directory(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path.join(".lock"))?;
+    file.lock()?;
+    Ok(file)
+}
+
 /// Bytes that this user may still write to the disk that `path` is on.
 ///
 /// # Errors

@@ -231,13 +231,16 @@ impl<'a> Run<'a> {
     ) -> Result<Option<SegmentEntry>, BackupError> {
         let extent = source.examine(copier.segment, entry.bytes);
         self.certain = self.certain.max(extent.certain);
-        if extent.bytes > entry.bytes {
-            let path = self.to.join(&entry.stored);
+        let path = self.to.join(&entry.stored);
+        // What an interrupted run left behind it.
+        let is_longer = std::fs::metadata(&path).is_ok_and(|m| m.len() > entry.bytes);
+        if extent.bytes > entry.bytes || is_longer {
             let file = private_file(OpenOptions::new().write(true).create(true).truncate(false)).open(&path);
             let file = file.map_err(failed("open", &path))?;
             copier.copy(extent.bytes, &file, &path)?;
-            // What an interrupted run left behind it.
             file.set_len(extent.bytes).and_then(|()| file.sync_all()).map_err(failed("write", &path))?;
+        }
+        if extent.bytes > entry.bytes {
             self.new_bytes += extent.bytes - entry.bytes;
             self.new_records += extent.records;
             entry.bytes = extent.bytes;
@@ -313,3 +316,6 @@ fn changed(error: LogError) -> BackupError {
         _ => error.into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

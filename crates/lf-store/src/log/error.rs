@@ -39,7 +39,7 @@ pub enum LogError {
     #[error("there is no undamaged log entry at position {0}")]
     NoEntry(LogPosition),
     /// Written by a later version.
-    #[error("{path} has log format version {version}, this program knows only {known}", known = super::FORMAT_VERSION)]
+    #[error("{path} has log format version {version}, and this program knows only {known}; use the lf that wrote it, or a newer one", known = super::FORMAT_VERSION)]
     UnsupportedVersion {
         /// The file.
         path: String,

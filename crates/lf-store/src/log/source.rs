@@ -38,6 +38,7 @@ pub struct SourceSegment {
     pub bytes: u64,
     segment: Segment,
     is_last: bool,
+    header_damaged: bool,
 }
 
 /// What a part of a segment holds.
@@ -86,13 +87,17 @@ impl LogSource {
             if let HeaderState::Foreign(header) = &state {
                 check_version(&path, header)?;
             }
-            if next.is_none() && !matches!(state, HeaderState::Good) {
+            let header_damaged = !matches!(state, HeaderState::Good);
+            let found =
+                SourceSegment { name, start, bytes, segment, is_last: next.is_none(), header_damaged };
+            if found.is_last && header_damaged && source.examine(&found, 0).entries == 0 {
                 // The node is making it, or never got that far.
                 break;
             }
-            source.segments.push(SourceSegment { name, start, bytes, segment, is_last: false });
+            source.segments.push(found);
         }
         if let Some(last) = source.segments.last_mut() {
+            // Perhaps the last file was none of them.
             last.is_last = true;
         }
         Ok(source)
@@ -120,8 +125,12 @@ impl LogSource {
 
     /// What a segment holds from a byte of its file on: 0, or where an entry begins or ended.
     pub fn examine(&self, segment: &SourceSegment, from: u64) -> Extent {
-        let first = from.max(SEGMENT_HEADER_BYTES as u64);
+        let header = SEGMENT_HEADER_BYTES as u64;
+        let first = from.max(header);
         let mut extent = Extent { bytes: segment.bytes.min(first), ..Extent::default() };
+        if segment.header_damaged && from < header {
+            extent.damaged_bytes = header.min(segment.bytes);
+        }
         let mut scan = SegmentScan::new(self.codec.clone(), &segment.segment, first, segment.bytes);
         // Since the last entry that began a commit: the first gap, and what came before it.
         let mut in_doubt: Option<Extent> = None;
@@ -132,7 +141,7 @@ impl LogSource {
                         // All before it was durable: a gap there is damage.
                         in_doubt = None;
                         extent.certain = segment.start.saturating_add(extent.bytes);
-                        if extent.bytes <= SEGMENT_HEADER_BYTES as u64 {
+                        if extent.bytes <= header {
                             // The segment itself may go, if this commit does.
                             extent.certain = segment.start;
                         }
@@ -331,6 +340,20 @@ mod tests {
         storage.flip_bit(&path, ends[2] + 20, 1);
         let extent = whole(&LogSource::open(&*storage, "log").unwrap())[0];
         assert_eq!((extent.bytes, extent.certain), (ends[2], ends[1]));
+    }
+
+    #[test]
+    fn a_segment_with_a_damaged_header_counts_if_it_has_entries() {
+        let (storage, mut log) = log(1 << 20);
+        log.append(EntryKind::Record, 0, b"a record").unwrap();
+        let end = log.commit().unwrap().0;
+        let path = format!("log/{}", segment_name(0));
+        storage.flip_bit(&path, 9, 1);
+        let source = LogSource::open(&*storage, "log").unwrap();
+        let extent = whole(&source)[0];
+        assert_eq!((extent.bytes, extent.records, extent.damaged_bytes), (end, 1, 48));
+        storage.set_content(&path, vec![0; 48]);
+        assert!(LogSource::open(&*storage, "log").unwrap().segments().is_empty(), "one that is being made");
     }
 
     #[test]

@@ -63,6 +63,9 @@ struct Start {
     #[arg(long, value_name = "LEVEL", default_value = "normal")]
     loglevel: LogLevel,
     /// Log to stderr instead of node.log
+    ///
+    /// The file looks after itself: at 64 MiB it becomes node.log.1, and node.log.4 is the oldest that is kept. If it is
+    /// moved or removed, the node makes a new one, without a signal.
     #[arg(long)]
     logstderr: bool,
     /// Log JSON

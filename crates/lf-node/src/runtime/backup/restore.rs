@@ -78,8 +78,10 @@ pub fn restore(
     fs::rename(&from, &to).map_err(failed("rename", &from))?;
     sync_directory(&target).map_err(failed("sync", &target))?;
     let options = store_options(home.path(), genesis).map_err(super::super::RunError::from)?;
-    let report = tools::rebuild(&options, &mut |done, all| progress("Making the index", done, all))?;
-    Ok(Restored { manifest, client_kept, notes: report.notes })
+    let mut notes = tools::rebuild(&options, &mut |done, all| progress("Making the index", done, all))?.notes;
+    // That it was made of the log is no news.
+    notes.retain(|note| !note.ends_with("applied to the index again"));
+    Ok(Restored { manifest, client_kept, notes })
 }
 
 /// The backup's network.

@@ -8,7 +8,7 @@ use lf_dns::cache::Lifetimes;
 use lf_dns::node::Node;
 use lf_dns::server::{Config, Server};
 use lf_dns::{Zone, Zones};
-use tokio::signal::unix::{SignalKind, signal};
+use lf_platform::Signals;
 
 use super::Serve;
 use crate::context::Context;
@@ -46,12 +46,11 @@ pub(super) fn run(context: &Context, args: &Serve) -> Result<()> {
         .map_err(failed)?;
     let done = runtime.block_on(async {
         let server = Server::bind(&config, node, Arc::new(ui::note)).await.map_err(listen_failure)?;
-        let mut terminated = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut signals = Signals::new().map_err(failed)?;
         ready(context, args, &server)?;
         tokio::select! {
             () = server.run() => Ok(()),
-            _ = terminated.recv() => Ok(()),
-            done = tokio::signal::ctrl_c() => done.map_err(failed),
+            _ = signals.next() => Ok(()),
         }
     });
     // Questions to a node that does not answer are not waited for.
