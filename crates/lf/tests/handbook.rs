@@ -171,7 +171,7 @@ fn every_link_leads_somewhere() {
         problems.extend(links::problems(&file, Some(&book)));
     }
     let project = tools::project();
-    for directory in ["crates", "examples", "packaging", "vectors"] {
+    for directory in ["clients", "crates", "examples", "packaging", "page", "vectors"] {
         for file in links::markdown_files(&project.join(directory)) {
             // What package managers put there is not ours.
             if !file.components().any(|part| part.as_os_str() == "node_modules") {
