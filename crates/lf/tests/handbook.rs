@@ -59,7 +59,10 @@ fn every_command_does_what_its_page_says() {
         let world = if tools::have(&needs) { World::new(Path::new(support::LF)) } else { None };
         let Some(world) = world else {
             skipped = true;
-            eprintln!("skipped: {}: it wants {needs:?}, and to be root: its nodes have a network of their own", name(file));
+            eprintln!(
+                "skipped: {}: it wants {needs:?}, and to be root: its nodes have a network of their own",
+                name(file)
+            );
             continue;
         };
         let start = Instant::now();
@@ -90,17 +93,20 @@ fn play(world: &World, page: &Page) -> Result<(usize, Vec<String>), String> {
                 std::fs::write(path, content).unwrap();
             }
             Step::Interrupt { line, terminal } => {
-                let terminal = terminals.get_mut(terminal).ok_or(format!("line {line}: no terminal {terminal}"))?;
+                let terminal =
+                    terminals.get_mut(terminal).ok_or(format!("line {line}: no terminal {terminal}"))?;
                 terminal.interrupt().map_err(|problem| format!("line {line}: {problem}"))?;
             }
             Step::Shows { line, terminal, wanted } => {
-                let terminal = terminals.get_mut(terminal).ok_or(format!("line {line}: no terminal {terminal}"))?;
+                let terminal =
+                    terminals.get_mut(terminal).ok_or(format!("line {line}: no terminal {terminal}"))?;
                 let shown = terminal.wait(|printed| page::matches(wanted, printed));
                 shown.map_err(|problem| format!("line {line}: {problem}"))?;
             }
             Step::Setup { line, script } => {
                 let terminal = terminals.entry(String::new()).or_insert_with(|| world.terminal());
-                let ended = terminal.run(script, |_| false).map_err(|problem| format!("line {line}: {problem}"))?;
+                let ended =
+                    terminal.run(script, |_| false).map_err(|problem| format!("line {line}: {problem}"))?;
                 if ended.status != Some(0) {
                     return Err(format!("line {line}: the setup failed: {ended:?}"));
                 }
@@ -110,7 +116,8 @@ fn play(world: &World, page: &Page) -> Result<(usize, Vec<String>), String> {
                 let shell = terminals.entry(name).or_insert_with(|| world.terminal());
                 for (at, command) in commands.iter().enumerate() {
                     let last = at + 1 == commands.len();
-                    if let Err(problem) = run(shell, command, last && terminal.is_some(), *eventually, last && *fails)
+                    if let Err(problem) =
+                        run(shell, command, last && terminal.is_some(), *eventually, last && *fails)
                     {
                         wrong.push(format!("line {}: $ {}\n{problem}", command.line, command.text));
                     }
@@ -146,7 +153,11 @@ fn run(
         }
         if !eventually || Instant::now() > deadline {
             let status = ended.status.map_or_else(|| "none".to_owned(), |status| status.to_string());
-            return Err(format!("status {status}; it printed\n{}the page says\n{}", ended.printed, wanted.unwrap_or_default().join("\n")));
+            return Err(format!(
+                "status {status}; it printed\n{}the page says\n{}",
+                ended.printed,
+                wanted.unwrap_or_default().join("\n")
+            ));
         }
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -160,7 +171,7 @@ fn every_link_leads_somewhere() {
         problems.extend(links::problems(&file, Some(&book)));
     }
     let project = tools::project();
-    for directory in ["crates", "examples", "packaging", "vectors"] {
+    for directory in ["clients", "crates", "examples", "packaging", "page", "vectors"] {
         for file in links::markdown_files(&project.join(directory)) {
             // What package managers put there is not ours.
             if !file.components().any(|part| part.as_os_str() == "node_modules") {
@@ -188,7 +199,10 @@ fn the_summary_has_every_page_once() {
     }
     for page in doctest_pages() {
         let library = std::fs::read_to_string(tools::project().join("crates/lf-client/src/lib.rs")).unwrap();
-        assert!(library.contains(&page), "lf-client's documentation does not include {page}, so nothing compiles it");
+        assert!(
+            library.contains(&page),
+            "lf-client's documentation does not include {page}, so nothing compiles it"
+        );
     }
 }
 

@@ -27,7 +27,8 @@ pub(crate) fn problems(file: &Path, within: Option<&Path>) -> Vec<String> {
         if link.contains("://") || link.starts_with("mailto:") {
             continue;
         }
-        let (path, anchor) = link.split_once('#').map_or((link.as_str(), None), |(path, anchor)| (path, Some(anchor)));
+        let (path, anchor) =
+            link.split_once('#').map_or((link.as_str(), None), |(path, anchor)| (path, Some(anchor)));
         let target = if path.is_empty() { file.to_owned() } else { file.parent().unwrap().join(path) };
         let mut problem = |what: &str| problems.push(format!("{}:{line}: {link}: {what}", file.display()));
         let Ok(target) = target.canonicalize() else {

@@ -55,7 +55,8 @@ pub(crate) struct Page {
 }
 
 /// Languages of blocks that only show something.
-const SHOWN: [&str; 10] = ["text", "json", "toml", "ini", "yaml", "csv", "http", "nginx", "dockerfile", "mermaid"];
+const SHOWN: [&str; 10] =
+    ["text", "json", "toml", "ini", "yaml", "csv", "http", "nginx", "dockerfile", "mermaid"];
 
 #[derive(Default)]
 struct Marks {
@@ -175,14 +176,24 @@ pub(crate) fn matches(expected: &[String], printed: &str) -> bool {
             lines.pop();
         }
     }
-    matches_all(&expected, &printed, |line| line == "…", |pattern, line| {
-        let (pattern, line): (Vec<char>, Vec<char>) = (pattern.chars().collect(), line.chars().collect());
-        matches_all(&pattern, &line, |c| *c == '…', |a, b| a == b)
-    })
+    matches_all(
+        &expected,
+        &printed,
+        |line| line == "…",
+        |pattern, line| {
+            let (pattern, line): (Vec<char>, Vec<char>) = (pattern.chars().collect(), line.chars().collect());
+            matches_all(&pattern, &line, |c| *c == '…', |a, b| a == b)
+        },
+    )
 }
 
 /// Matches a row of things against a pattern with wildcards, going back to the last wildcard where it fails.
-fn matches_all<T>(pattern: &[T], row: &[T], wild: impl Fn(&T) -> bool, same: impl Fn(&T, &T) -> bool) -> bool {
+fn matches_all<T>(
+    pattern: &[T],
+    row: &[T],
+    wild: impl Fn(&T) -> bool,
+    same: impl Fn(&T, &T) -> bool,
+) -> bool {
     let (mut p, mut r) = (0, 0);
     let mut back: Option<(usize, usize)> = None;
     loop {
@@ -218,17 +229,25 @@ fn a_page_is_read_as_its_comments_say() {
     assert_eq!(commands[0].expected.as_deref(), Some(&["a b".to_owned()][..]));
     assert!(commands[1].expected.is_none());
     assert!(matches!(&page.steps[3], Step::Run { terminal: Some(name), fails: true, .. } if name == "two"));
-    for bad in ["```sh\nls\n```", "```\nls\n```", "```console\n$ a", "<!-- sepup x -->", "<!-- not run: -->", "```console\nout\n```"] {
+    for bad in [
+        "```sh\nls\n```",
+        "```\nls\n```",
+        "```console\n$ a",
+        "<!-- sepup x -->",
+        "<!-- not run: -->",
+        "```console\nout\n```",
+    ] {
         assert!(Page::parse(bad).is_err(), "{bad}");
     }
 }
 
 #[test]
 fn dots_stand_for_anything() {
-    let is = |pattern: &str, text: &str| {
-        matches(&pattern.lines().map(str::to_owned).collect::<Vec<_>>(), text)
-    };
-    assert!(is("a  b", "a b \n\n") && is("a … d", "a b c d") && is("…", "") && is("…", "a\nb") && is("a…", "a"));
+    let is =
+        |pattern: &str, text: &str| matches(&pattern.lines().map(str::to_owned).collect::<Vec<_>>(), text);
+    assert!(
+        is("a  b", "a b \n\n") && is("a … d", "a b c d") && is("…", "") && is("…", "a\nb") && is("a…", "a")
+    );
     assert!(is("…\nb\n…\nd", "a\nb\nc\nb\nd") && is("…b…", "aabbcc"));
     assert!(!is("a", "a\nb") && !is("a … d", "a b c") && !is("…\nb", "a") && !is("", "a") && !is("a", ""));
 }
