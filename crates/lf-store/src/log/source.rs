@@ -125,11 +125,11 @@ impl LogSource {
 
     /// What a segment holds from a byte of its file on: 0, or where an entry begins or ended.
     pub fn examine(&self, segment: &SourceSegment, from: u64) -> Extent {
-        let header = SEGMENT_HEADER_BYTES as u64;
-        let first = from.max(header);
+        let header_bytes = SEGMENT_HEADER_BYTES as u64;
+        let first = from.max(header_bytes);
         let mut extent = Extent { bytes: segment.bytes.min(first), ..Extent::default() };
-        if segment.header_damaged && from < header {
-            extent.damaged_bytes = header.min(segment.bytes);
+        if segment.header_damaged && from < header_bytes {
+            extent.damaged_bytes = header_bytes.min(segment.bytes);
         }
         let mut scan = SegmentScan::new(self.codec.clone(), &segment.segment, first, segment.bytes);
         // Since the last entry that began a commit: the first gap, and what came before it.
@@ -141,7 +141,7 @@ impl LogSource {
                         // All before it was durable: a gap there is damage.
                         in_doubt = None;
                         extent.certain = segment.start.saturating_add(extent.bytes);
-                        if extent.bytes <= header {
+                        if extent.bytes <= header_bytes {
                             // The segment itself may go, if this commit does.
                             extent.certain = segment.start;
                         }
