@@ -4,4 +4,4 @@ set -eu
 cd "$(dirname "$0")"
 npm ci --silent
 npm run --silent check
-node --test test/
+node --test test/*.test.mjs

@@ -156,8 +156,9 @@ export class Picture {
 
   private show(node: Node): void {
     const span = (this.width - 2 * PAD) / this.scale;
-    if (node.level > this.right) this.right = node.level;
-    else if (node.level < this.right - span) this.right = node.level + span;
+    // With something around it on either side.
+    if (node.level > this.right) this.right = node.level + span / 4;
+    else if (node.level < this.right - span) this.right = node.level + (span * 3) / 4;
     else return;
     this.following = false;
     this.bound();

@@ -20,3 +20,12 @@ test('the committed files are what npm run build makes, and no others', async ()
     await rm(directory, { recursive: true });
   }
 });
+
+test('the client is built with the versions that it is tested with', async () => {
+  const [page, client] = await Promise.all(
+    ['../package.json', '../../clients/js/package.json'].map(async path => JSON.parse(await readFile(new URL(path, import.meta.url), 'utf8'))),
+  );
+  for (const [name, version] of Object.entries(client.dependencies)) {
+    assert.equal(page.devDependencies[name], version, `${name}: npm install --save-dev ${name}@${version} in page/, build, and commit`);
+  }
+});

@@ -1,11 +1,11 @@
-// `npm run pictures`: the pictures in docs/pictures, of a real node with some records. LF_BIN is the program.
+// `npm run pictures`: the pictures in docs/src/pictures, of a real node with some records. LF_BIN is the program.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Node, open, startBrowser } from './support.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const directory = resolve(here, process.argv[2] ?? '../../docs/pictures');
+const directory = resolve(here, process.argv[2] ?? '../../docs/src/pictures');
 const COUNT = Number(process.env.LF_PICTURE_RECORDS ?? 10_000);
 const WRITERS = 4;
 
@@ -50,8 +50,11 @@ try {
   const dag = await open(browser, node, '#/graph');
   await dag.page.getByText(/^The newest 10,000|records, \d/).waitFor();
   await dag.page.getByLabel(/Graph of the newest records/).focus();
-  for (let i = 0; i < 60; i++) await dag.page.keyboard.press('ArrowLeft');
-  await dag.page.waitForTimeout(1_000);
+  for (let i = 0; i < 90; i++) await dag.page.keyboard.press('ArrowLeft');
+  await dag.page.getByRole('region', { name: 'Selected record' }).waitFor();
+  // Without the ring around what has the focus.
+  await dag.page.evaluate(() => document.activeElement.blur());
+  await dag.page.waitForTimeout(500);
   await dag.page.screenshot({ path: join(directory, 'page-dag.png') });
   await dag.close();
 } finally {

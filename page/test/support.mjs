@@ -97,7 +97,7 @@ export async function startBrowser() {
 export async function open(browser, node, hash = '#/', options = {}) {
   const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, reducedMotion: 'reduce', ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(60_000);
   const asked = [];
   const complaints = [];
   page.on('request', request => asked.push({ url: request.url(), method: request.method(), body: request.postDataBuffer(), headers: request.headers() }));

@@ -6,10 +6,10 @@ import { blobBytes, blobText, hashBytes, hashText, listFromJson, type Bytes } fr
 import { invalid, LfError, wrongAnswer } from './errors.js';
 import { Find } from './find.js';
 import { Transport, type ClientOptions, type Request } from './http.js';
-import { ownerBytes } from './owner.js';
+import { ownerBytes, type Owner } from './owner.js';
 import { Pulse } from './pulse.js';
 import { LfRecord, type RecordJson } from './record.js';
-import type { Selector } from './selector.js';
+import type { SelectorsLike } from './selector.js';
 import { watch, type WatchOptions } from './watch.js';
 import { WORK_BYTES } from './work.js';
 import { renew, write, type WriteOptions } from './write.js';
@@ -37,7 +37,7 @@ export class Client {
   }
 
   /** Looks for records: sets of those with the same selectors, the winner first. */
-  async query(selectors: readonly Selector[], options: FindOptions = {}): Promise<Found[][]> {
+  async query(selectors: SelectorsLike, options: FindOptions = {}): Promise<Found[][]> {
     const find = new Find(selectors, options);
     const { url, body } = await this.transport.json({ path: '/query', json: find.query, signal: options.signal });
     return checking(url, options.signal, async () => {
@@ -52,7 +52,7 @@ export class Client {
   }
 
   /** Looks for records and why they count. The records are checked; what the node says of them is its word. */
-  async explain(selectors: readonly Selector[], options: FindOptions = {}): Promise<ExplainedSet[]> {
+  async explain(selectors: SelectorsLike, options: FindOptions = {}): Promise<ExplainedSet[]> {
     const find = new Find(selectors, options);
     const { url, body } = await this.object({ path: '/v1/explain', json: find.query, signal: options.signal });
     return checking(url, options.signal, async () => {
@@ -81,19 +81,19 @@ export class Client {
 
   /** Records as they become linked. It comes again by itself where the connection is lost, and ends when `signal` says so
    * (it throws the signal's reason) or the loop is left. Oracles and limits do not apply. */
-  watch(selectors: readonly Selector[], options: WatchOptions = {}): AsyncIterableIterator<Found> {
+  watch(selectors: SelectorsLike, options: WatchOptions = {}): AsyncIterableIterator<Found> {
     return watch(this.transport, new Find(selectors, options), options);
   }
 
   /** Writes a value, unless the owner's newest record with these selectors holds it already. With `pulse`, that one is
    * pulsed then. */
-  set(selectors: readonly Selector[], value: Bytes, options: WriteOptions & { pulse?: boolean | undefined }): Promise<Written> {
+  set(selectors: SelectorsLike, value: Bytes, options: WriteOptions & { pulse?: boolean | undefined }): Promise<Written> {
     return write(this, selectors, value, options);
   }
 
   /** Pulses the owner's newest record with these selectors: it stays for a year from now. One that is too old is written
    * again. */
-  pulse(selectors: readonly Selector[], options: WriteOptions): Promise<Written> {
+  pulse(selectors: SelectorsLike, options: WriteOptions): Promise<Written> {
     return renew(this, selectors, options);
   }
 
@@ -122,8 +122,9 @@ export class Client {
     return Array.from({ length: body.length / 32 }, (_, i) => hashText(body.slice(32 * i, 32 * i + 32)));
   }
 
-  /** What the node knows of an owner, `@…`. */
-  async owner(owner: string, options: Stoppable = {}): Promise<OwnerStatus> {
+  /** What the node knows of an owner, `@…` or a key pair. */
+  async owner(given: string | Owner, options: Stoppable = {}): Promise<OwnerStatus> {
+    const owner = typeof given === 'string' ? given : given.public;
     ownerBytes(owner);
     const { url, body } = await this.object({ path: `/owner/${owner}`, ...options });
     if (body.Owner !== owner || typeof body.ServerTime !== 'number') throw wrongAnswer(url, 'it is not about the owner asked for');

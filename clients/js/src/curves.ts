@@ -2,9 +2,10 @@
 // noble-curves'.
 
 import { weierstrass, type WeierstrassPoint, type WeierstrassPointCons } from '@noble/curves/abstract/weierstrass.js';
+import { ed25519 } from '@noble/curves/ed25519.js';
 import { p384 } from '@noble/curves/nist.js';
 import { sha256, sha512 } from '@noble/hashes/sha2.js';
-import { concat, fromBig, toBig, toBytes, type Bytes } from './bytes.js';
+import { concat, equal, fromBig, toBig, toBytes, type Bytes } from './bytes.js';
 import { malformed } from './errors.js';
 
 const big = (digits: string) => BigInt(`0x${digits}`);
@@ -79,4 +80,23 @@ export function drawScalar(curve: Curve, random: (count: number) => Bytes): bigi
   const order = curve.Point.Fn.ORDER;
   const bits = order.toString(2).length;
   return (toBig(random(Math.floor(bits / 8) + 8)) % (order - 1n)) + 1n;
+}
+
+/** Whether an Ed25519 signature is good: s below the order, and R the very bytes of sB − kA. noble-curves' own check multiplies by
+ * the cofactor, so it would take some that nodes refuse. */
+export function verifyEd25519(signature: Bytes, message: Bytes, key: Bytes): boolean {
+  if (signature.length !== 64 || key.length !== 32) return false;
+  const { Point } = ed25519;
+  const little = (bytes: Bytes) => toBig(bytes.slice().reverse());
+  const r = signature.slice(0, 32);
+  const s = little(signature.slice(32));
+  if (s >= Point.Fn.ORDER) return false;
+  try {
+    const k = little(sha512(concat(r, key, message))) % Point.Fn.ORDER;
+    const times = (point: typeof Point.BASE, n: bigint) => (n === 0n ? Point.ZERO : point.multiplyUnsafe(n));
+    return equal(times(Point.BASE, s).subtract(times(Point.fromBytes(key, true), k)).toBytes(), r);
+  } catch {
+    // The key is no point.
+    return false;
+  }
 }

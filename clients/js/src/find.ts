@@ -6,7 +6,7 @@ import { base62Encode, blobText, compare, equal, listFromJson, wholeFromJson, ty
 import { invalid, LfError } from './errors.js';
 import { ownerBytes } from './owner.js';
 import { LfRecord } from './record.js';
-import { Name, selectorKeyRange, SELECTORS_MAX, type Selector } from './selector.js';
+import { Name, selectorKeyRange, selectorsOf, type Selector, type SelectorsLike } from './selector.js';
 
 /** How long checking goes on before others get their turn. */
 const SLICE_MS = 20;
@@ -25,10 +25,10 @@ export class Find {
   private rested = Date.now();
 
   constructor(
-    selectors: readonly Selector[],
+    given: SelectorsLike,
     private readonly options: FindOptions,
   ) {
-    if (selectors.length < 1 || selectors.length > SELECTORS_MAX) throw invalid(`${selectors.length} selectors: a record has 1 to ${SELECTORS_MAX}`);
+    const selectors = selectorsOf(given);
     for (const owner of [...(options.owners ?? []), ...(options.oracles ?? [])]) ownerBytes(owner);
     for (const number of [options.limit, options.after, options.before]) {
       if (number !== undefined && (!Number.isSafeInteger(number) || number < 0)) throw invalid(`${number} is not a whole number from 0 to 2⁵³ − 1`);
@@ -88,8 +88,8 @@ export class Find {
       try {
         return { name: target.text, ordinal: target.name.mask.unmask((record.selectors[i] as { ordinal: Bytes }).ordinal), key: shown };
       } catch {
-        // A key of this name's range whose ordinal was not masked by it.
-        return { key: shown };
+        // A key of this name, whose ordinal was not masked by it.
+        return { name: target.text, key: shown };
       }
     });
     const found: Found = {

@@ -23,7 +23,7 @@ export { Owner, ownerBytes, ownerText, ownerTypeOf, ownerTypeOfName, passphraseM
 export { Pulse, PULSE_MINUTES_MAX, pulseStart, th64, th64Slowly } from './pulse.js';
 export { LfRecord, RecordType, unmask, type RecordJson, type VerifyRules } from './record.js';
 export { seeded } from './seeded.js';
-export { addOrdinal, Claim, formatSelector, Name, parseSelector, selectorKeyRange, type Selector } from './selector.js';
+export { addOrdinal, Claim, formatSelector, Name, parseSelector, selectorKeyRange, type Selector, type SelectorsLike } from './selector.js';
 export type { WatchOptions } from './watch.js';
 export {
   estimateSeconds,

@@ -61,7 +61,7 @@ export interface VerifyRules {
   strictSignatures?: boolean;
   recordMaxValueSize?: number;
   recordMinLinks?: number;
-  /** Whether it must have work. This takes a table of 128 MiB, which takes half a minute to make the first time. */
+  /** Whether it must have work. This takes a table of 128 MiB, which takes seconds to make the first time. */
   work?: boolean;
   workFactor?: number;
 }
@@ -296,9 +296,15 @@ export class LfRecord {
     return this.parts.selectors.map(claim => claim.recover(this.bodyHash));
   }
 
-  /** The hash of its selectors' ids, or its own hash if it has none: 32 bytes. */
-  id(): Bytes {
+  /** The record's id: the hash of its selectors' ids, 32 bytes, or its own hash if it has none. With an index, the id of that
+   * selector, 21 bytes. */
+  id(index?: number): Bytes {
     const ids = this.recoverSelectors().map(recovered => recovered.id);
+    if (index !== undefined) {
+      const id = ids[index];
+      if (!id) throw invalid(`record ${this.hash} has no selector ${index}`);
+      return id;
+    }
     return ids.length ? sha256(concat(...ids)) : this.hashBytes;
   }
 

@@ -3,7 +3,7 @@
 
 import { ecdsa } from '@noble/curves/abstract/weierstrass.js';
 import { sha256 } from '@noble/hashes/sha2.js';
-import { blobBytes, concat, fromBig, membersOf, toBig, toBytes, base62Encode, type Bytes } from './bytes.js';
+import { blobBytes, concat, fromBig, hex, membersOf, toBig, toBytes, base62Encode, type Bytes } from './bytes.js';
 import { drawScalar, keyHash, P160, recover, type Point } from './curves.js';
 import { invalid, LfError, malformed } from './errors.js';
 import { ORDINAL_MAX, OrdinalMask } from './ordinal.js';
@@ -57,8 +57,11 @@ export function formatSelector(selector: Selector): string {
   return selector.from === 0n && selector.to === ORDINAL_MAX ? `${name}#` : `${name}#${selector.from}#${selector.to}`;
 }
 
-/** Selectors that may be written as texts: 1 to 15. */
-export function selectorsOf(given: string | Selector | readonly (string | Selector)[]): Selector[] {
+/** One selector or several, as texts or read already. */
+export type SelectorsLike = string | Selector | readonly (string | Selector)[];
+
+/** 1 to 15 selectors. */
+export function selectorsOf(given: SelectorsLike): Selector[] {
   const several = Array.isArray(given) ? (given as readonly (string | Selector)[]) : [given as string | Selector];
   if (several.length < 1 || several.length > SELECTORS_MAX) throw invalid(`${several.length} selectors: a record has 1 to ${SELECTORS_MAX}`);
   return several.map(one => (typeof one === 'string' ? parseSelector(one) : one));
@@ -106,7 +109,7 @@ export class Name {
   private static readonly kept = new Map<string, Name>();
 
   static of(name: Bytes): Name {
-    const key = base62Encode(name);
+    const key = hex(name);
     let found = Name.kept.get(key);
     if (!found) {
       found = new Name(name);
@@ -210,8 +213,12 @@ export class Claim {
   }
 
   toJson(): { Ordinal: string; Claim: string } {
-    const claim = concat(this.signature, Uint8Array.of(this.parity));
-    return { Ordinal: `\b${base62Encode(this.ordinal)}`, Claim: `\b${base62Encode(claim)}` };
+    return { Ordinal: `\b${base62Encode(this.ordinal)}`, Claim: `\b${base62Encode(this.claim)}` };
+  }
+
+  /** The claim as JSON has it: r ‖ s ‖ parity, 41 bytes. */
+  get claim(): Bytes {
+    return concat(this.signature, Uint8Array.of(this.parity));
   }
 
   /** The id (21 bytes) and key (32 bytes) of the selector in a record with this body hash. */

@@ -16,6 +16,8 @@ export interface WatchOptions extends FindOptions {
   from?: number;
   /** How long to wait before coming again: 2 s if not said. */
   retryMs?: number;
+  /** Called each time that a connection stands: from then on nothing is missed. */
+  watching?: () => void;
 }
 
 /** One event of a stream. */
@@ -23,6 +25,8 @@ export interface ServerEvent {
   id?: string;
   kind: string;
   data: string;
+  /** The last comment in it. */
+  comment: string;
 }
 
 /** Records as they become linked, for ever. The connection is made at once, not when the first record is asked for: what
@@ -31,13 +35,14 @@ export function watch(transport: Transport, find: Find, options: WatchOptions): 
   const { signal } = options;
   const stop = new AbortController();
   const abort = () => stop.abort(signal?.reason);
+  const unlink = () => signal?.removeEventListener('abort', abort);
   if (signal?.aborted) abort();
   signal?.addEventListener('abort', abort, { once: true });
   const records = follow(transport, find, { ...options, signal: stop.signal });
   let first: Promise<IteratorResult<Found, void>> | undefined = records.next();
-  first.catch(() => undefined);
+  first.catch(unlink);
   const end = async (): Promise<IteratorReturnResult<undefined>> => {
-    signal?.removeEventListener('abort', abort);
+    unlink();
     stop.abort();
     await records.return().catch(() => undefined);
     return { done: true, value: undefined };
@@ -46,6 +51,7 @@ export function watch(transport: Transport, find: Find, options: WatchOptions): 
     next() {
       const next = first ?? records.next();
       first = undefined;
+      next.catch(unlink);
       return next as Promise<IteratorResult<Found, undefined>>;
     },
     return: end,
@@ -57,12 +63,13 @@ export function watch(transport: Transport, find: Find, options: WatchOptions): 
 
 async function* follow(transport: Transport, find: Find, options: WatchOptions): AsyncGenerator<Found, void, undefined> {
   const { signal, from, retryMs = RETRY_MS } = options;
-  let last: { url: string; id: string } | undefined;
   // Places are of one node's stream: another one would mean others by them.
+  let place = from === undefined ? undefined : { url: transport.urls[0] as string, from };
+  let last: { url: string; id: string } | undefined;
   const request = (url: string) => {
-    const begin = last === undefined && from !== undefined && url === transport.urls[0] ? `?from=${from}` : '';
     const headers: Record<string, string> = { Accept: 'text/event-stream' };
     if (last?.url === url) headers['Last-Event-ID'] = last.id;
+    const begin = last?.url !== url && place?.url === url ? `?from=${place.from}` : '';
     return { path: `/v1/watch${begin}`, json: find.query, headers, signal };
   };
   for (;;) {
@@ -71,7 +78,11 @@ async function* follow(transport: Transport, find: Find, options: WatchOptions):
     try {
       const { url, body } = await transport.stream(request, signal);
       finish = body.finish;
-      for await (const { id, kind, data } of events(body.stream)) {
+      options.watching?.();
+      for await (const { id, kind, data, comment } of events(body.stream, signal)) {
+        // Where the node began, so that nothing is missed if the connection is lost before the first record.
+        const begun = /^ watching from (\d{1,10})$/.exec(comment)?.[1];
+        if (begun !== undefined) place = { url, from: Number(begun) };
         if (id !== undefined) last = { url, id };
         if (data === '' || (kind !== 'record' && kind !== '' && kind !== 'message')) continue;
         let found: Found;
@@ -112,9 +123,12 @@ function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   });
 }
 
-/** The events of a stream. Ends with it; a stream that is cut off within an event loses that one. */
-export async function* events(stream: ReadableStream<Bytes>): AsyncGenerator<ServerEvent, void, undefined> {
+/** The events of a stream. Ends with it, or when `signal` says so; a stream that is cut off within an event loses that one. */
+export async function* events(stream: ReadableStream<Bytes>, signal?: AbortSignal): AsyncGenerator<ServerEvent, void, undefined> {
   const reader = stream.getReader();
+  const stop = () => void reader.cancel().catch(() => undefined);
+  if (signal?.aborted) stop();
+  signal?.addEventListener('abort', stop);
   const decoder = new TextDecoder();
   let rest = '';
   try {
@@ -133,20 +147,20 @@ export async function* events(stream: ReadableStream<Bytes>): AsyncGenerator<Ser
       for (const block of whole.slice(0, end).split('\n\n')) yield eventOf(block);
     }
   } finally {
-    void reader.cancel().catch(() => undefined);
+    signal?.removeEventListener('abort', stop);
+    stop();
   }
 }
 
 function eventOf(block: string): ServerEvent {
-  const event: ServerEvent = { kind: '', data: '' };
+  const event: ServerEvent = { kind: '', data: '', comment: '' };
   const data: string[] = [];
   for (const line of block.split('\n')) {
     const colon = line.indexOf(':');
-    // A comment.
-    if (colon === 0) continue;
     const field = colon < 0 ? line : line.slice(0, colon);
     const content = colon < 0 ? '' : line.slice(colon + 1).replace(/^ /, '');
-    if (field === 'data') data.push(content);
+    if (colon === 0) event.comment = line.slice(1);
+    else if (field === 'data') data.push(content);
     else if (field === 'event') event.kind = content;
     else if (field === 'id') event.id = content;
   }

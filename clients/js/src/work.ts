@@ -1,28 +1,26 @@
 // Proof of work (PROTOCOL.md §8): what it costs, checking it, and a plain search.
 //
-// The search is the algorithm itself in one thread of JavaScript: minutes for what a node's vector instructions do in a
-// second. It is there for when no node can be asked.
+// The search is the algorithm itself in one thread of JavaScript: two minutes or so for a small record, which a node's
+// vector instructions do in a second or two. It is there for when no node can be asked.
 
-import { unsafe, cfb } from '@noble/ciphers/aes.js';
+import { unsafe } from '@noble/ciphers/aes.js';
 import { md5 } from '@noble/hashes/legacy.js';
 import { sha512 } from '@noble/hashes/sha2.js';
-import { concat, fromBig, toBig, toBytes, type Bytes } from './bytes.js';
+import { concat, fromBig, toBig, type Bytes } from './bytes.js';
 import { malformed } from './errors.js';
+import { tableByWebCrypto, tableInSteps } from './table.js';
 
 export const WORK_BYTES = 14;
 const COST_MAX = 0x0f7b0000;
 /** The score of a record without work. */
 export const SCORE_WITHOUT_WORK = 0x000fffff;
-const TABLE_BYTES = 1 << 27;
-const TABLE_PIECE = 1 << 20;
-const TABLE_SEED = toBytes('My hovercraft is full of eels!');
 const LONG_SEQUENCE = [0, 1, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 1, 1, 1, 0, 1, 1];
 const SHORT_SEQUENCE = [1, 0, 1, 1, 0];
 const SLOTS_BITS_MAX = 24;
 /** Colliders have 40 bits. */
 const COLLIDER_END = 2 ** 40;
 /** What estimates assume, of one thread. */
-const HASHES_PER_SECOND = 20_000;
+const HASHES_PER_SECOND = 50_000;
 /** How long a search goes on before others get their turn. */
 const SLICE_MS = 20;
 
@@ -56,10 +54,11 @@ export function workScore(difficulty: number): number {
 
 let table: Bytes | undefined;
 
-/** The table of 128 MiB, made at the first call, which takes some half a minute, and kept. */
+/** The table of 128 MiB, made at the first call, which takes half a minute and more, and kept. {@link prepareWorkTable} is
+ * much faster. */
 export function workTable(): Bytes {
   if (!table) {
-    const making = makeTable();
+    const making = tableInSteps();
     let step = making.next();
     while (!step.done) step = making.next();
     table = step.value;
@@ -67,10 +66,16 @@ export function workTable(): Bytes {
   return table;
 }
 
-/** Makes the table in slices between which others go on. */
+/** Makes the table in slices between which others go on: in seconds where there is WebCrypto (not on a page that came by
+ * plain HTTP from another machine). */
 export async function prepareWorkTable(signal?: AbortSignal): Promise<void> {
   if (table) return;
-  const making = makeTable();
+  const subtle = (globalThis.crypto as Partial<Crypto> | undefined)?.subtle;
+  if (subtle) {
+    table = await tableByWebCrypto(subtle, signal);
+    return;
+  }
+  const making = tableInSteps();
   for (let step = making.next(); ; step = making.next()) {
     if (step.done) {
       table = step.value;
@@ -79,32 +84,6 @@ export async function prepareWorkTable(signal?: AbortSignal): Promise<void> {
     await new Promise(resolve => setTimeout(resolve));
     signal?.throwIfAborted();
   }
-}
-
-/** The definition, in steps of some milliseconds. */
-function* makeTable(): Generator<void, Bytes, undefined> {
-  const made = new Uint8Array(TABLE_BYTES);
-  made.set(TABLE_SEED);
-  for (let round = 0; round < 4; round++) {
-    const hash = sha512.create();
-    for (let at = 0; at < TABLE_BYTES; at += TABLE_PIECE) {
-      hash.update(made.subarray(at, at + TABLE_PIECE));
-      yield;
-    }
-    const h = hash.digest();
-    const key = h.slice(0, 32);
-    let iv = h.slice(32, 48);
-    for (let pass = 0; pass < 2; pass++) {
-      for (let at = 0; at < TABLE_BYTES; at += TABLE_PIECE) {
-        // CFB goes on from its last block.
-        const piece = cfb(key, iv).encrypt(made.subarray(at, at + TABLE_PIECE));
-        made.set(piece, at);
-        iv = piece.slice(-16);
-        yield;
-      }
-    }
-  }
-  return made;
 }
 
 /** The hash F for one work input. */
@@ -211,7 +190,8 @@ export class WorkHasher {
       }
     }
     const m = hash.digest();
-    return toBig(m.slice(0, 8)) ^ toBig(m.slice(8));
+    const halves = new DataView(m.buffer, m.byteOffset);
+    return halves.getBigUint64(0, true) ^ halves.getBigUint64(8, true);
   }
 }
 

@@ -8,7 +8,7 @@ import type { Owner } from './owner.js';
 import { Pulse, PULSE_MINUTES_MAX, pulseStart, th64Slowly } from './pulse.js';
 import { maskValue, type Compress } from './masking.js';
 import { LfRecord } from './record.js';
-import { formatSelector, SELECTORS_MAX, type Selector } from './selector.js';
+import { formatSelector, selectorsOf, type SelectorsLike } from './selector.js';
 import { requiredDifficulty, searchWork, type WorkProgress } from './work.js';
 import { searchInWorker, type WorkerFactory } from './workers.js';
 
@@ -42,7 +42,7 @@ interface Situation {
 }
 
 /** Writes a value, unless the owner's newest record with these selectors holds it already. */
-export async function write(client: Client, selectors: readonly Selector[], value: Bytes, options: WriteOptions & { pulse?: boolean | undefined }): Promise<Written> {
+export async function write(client: Client, selectors: SelectorsLike, value: Bytes, options: WriteOptions & { pulse?: boolean | undefined }): Promise<Written> {
   const plain = plainOf(selectors);
   const situation = await situationOf(client, selectors, options);
   const { existing } = situation;
@@ -58,7 +58,7 @@ export async function write(client: Client, selectors: readonly Selector[], valu
 }
 
 /** Pulses the owner's newest record with these selectors; one too old for that is written again. */
-export async function renew(client: Client, selectors: readonly Selector[], options: WriteOptions): Promise<Written> {
+export async function renew(client: Client, selectors: SelectorsLike, options: WriteOptions): Promise<Written> {
   const plain = plainOf(selectors);
   const situation = await situationOf(client, selectors, options);
   const { existing } = situation;
@@ -72,15 +72,14 @@ export async function renew(client: Client, selectors: readonly Selector[], opti
   return writeNew(client, plain, existing.value, situation, options);
 }
 
-function plainOf(selectors: readonly Selector[]): Plain[] {
-  if (selectors.length < 1 || selectors.length > SELECTORS_MAX) throw invalid(`${selectors.length} selectors: a record has 1 to ${SELECTORS_MAX}`);
-  return selectors.map(selector => {
+function plainOf(selectors: SelectorsLike): Plain[] {
+  return selectorsOf(selectors).map(selector => {
     if (selector.from !== selector.to) throw invalid(`selector ${JSON.stringify(formatSelector(selector))} stands for several ordinals: write it as name#ordinal`);
     return { name: selector.name, ordinal: selector.from };
   });
 }
 
-async function situationOf(client: Client, selectors: readonly Selector[], { owner, maskingKey, signal }: WriteOptions): Promise<Situation> {
+async function situationOf(client: Client, selectors: SelectorsLike, { owner, maskingKey, signal }: WriteOptions): Promise<Situation> {
   const find = { owners: [owner.public], limit: 1, ...(maskingKey ? { maskingKey } : {}), ...(signal ? { signal } : {}) };
   const [status, known, sets] = await Promise.all([client.status({ signal }), client.owner(owner.public, { signal }), client.query(selectors, find)]);
   const found = sets[0]?.[0];
@@ -115,7 +114,14 @@ async function writeNew(client: Client, plain: readonly Plain[], value: Bytes, s
 
 async function workFor(client: Client, record: LfRecord, difficulty: number, { owner, work = 'node', onProgress, signal }: WriteOptions): Promise<Bytes> {
   if (work === 'none') throw new LfError('ErrRecordInsufficientWork', `${owner.public} has no certificate, so the record needs proof of work: let the node or a worker do it`);
-  if (work === 'node') return client.work(record.workHash, difficulty, { signal });
+  if (work === 'node') {
+    try {
+      return await client.work(record.workHash, difficulty, { signal });
+    } catch (error) {
+      if (!(error instanceof LfError) || error.status !== 403) throw error;
+      throw new LfError(error.name, `${error.message}; give its token, or let work be done here: work 'local', or a worker`, error.status);
+    }
+  }
   if (work === 'local') return searchWork(record.workHash, difficulty, { onProgress, signal });
   return searchInWorker(work, record.workHash, difficulty, { onProgress, signal });
 }

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ed25519 } from '@noble/curves/ed25519.js';
+import { ed25519, ED25519_TORSION_SUBGROUP } from '@noble/curves/ed25519.js';
 import { sha256, sha512 } from '@noble/hashes/sha2.js';
 import { base62Encode, concat, equal, hex, toBig, unhex } from '../src/bytes.js';
 import { P160, P224, P384, recover, type Curve } from '../src/curves.js';
@@ -79,7 +79,7 @@ test('selector.json', () => {
     if (one.type === 'valid') {
       const claim = Claim.decode(raw);
       assert.deepEqual(claim.encode(), raw);
-      assert.deepEqual(concat(claim.signature, Uint8Array.of(claim.parity)), bytes(one, 'claim'));
+      assert.deepEqual(claim.claim, bytes(one, 'claim'));
       assert.deepEqual(Claim.fromJson(claim.toJson()), claim);
       assert.equal(claim.parity, number(one, 'recovery_index'));
       assert.deepEqual(claim.ordinal, bytes(one, 'masked_ordinal'));
@@ -239,6 +239,30 @@ test('owner.json', () => {
     }
   }
   report('owner.json', cases.length);
+});
+
+test('Ed25519 is verified without the cofactor, as nodes do', () => {
+  const secret = new Uint8Array(32).fill(7);
+  const { scalar, pointBytes: key } = ed25519.utils.getExtendedPublicKey(secret);
+  const { Point } = ed25519;
+  const message = new Uint8Array(48).fill(1);
+  const little = (bytes: Uint8Array) => toBig(bytes.slice().reverse());
+  const sign = (R: typeof Point.BASE, r: bigint) => {
+    const k = little(sha512(concat(R.toBytes(), key, message))) % Point.Fn.ORDER;
+    return concat(R.toBytes(), Point.Fn.toBytes(Point.Fn.create(r + k * scalar)));
+  };
+  const r = 12345n;
+  const good = Point.BASE.multiply(r);
+  assert.ok(verifyOwner(key, message, sign(good, r)));
+  const torsion = Point.fromHex(ED25519_TORSION_SUBGROUP[1] as string);
+  const odd = sign(good.add(torsion), r);
+  assert.ok(ed25519.verify(odd, message, key, { zip215: true }));
+  assert.equal(verifyOwner(key, message, odd), false);
+  // s + n is the same number to the equation, but not in bounds.
+  const high = sign(good, r);
+  const s = little(high.slice(32)) + Point.Fn.ORDER;
+  high.set(unhex(s.toString(16).padStart(64, '0')).reverse(), 32);
+  assert.equal(verifyOwner(key, message, high), false);
 });
 
 test('owners keep their secrets', () => {

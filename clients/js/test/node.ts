@@ -4,6 +4,7 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 /** The lf program, if there is one to test with. */
 export const lfBin = process.env.LF_BIN;
@@ -25,16 +26,26 @@ export class TestNode {
   ) {}
 
   static async start(http = '127.0.0.1:0', path?: string): Promise<TestNode> {
+    return TestNode.run(path ?? (await mkdtemp(join(tmpdir(), 'lf-js-'))), ['--localtest', '--http', http]);
+  }
+
+  /** The only node of a network of its own, in which records need work. */
+  static async startNetwork(): Promise<TestNode> {
+    const home = await mkdtemp(join(tmpdir(), 'lf-js-'));
+    await promisify(execFile)(lfBin as string, ['makegenesis', '--name', 'test', '--links', '2', '--work-factor', '1', '--output', home]);
+    return TestNode.run(home, ['--http', '127.0.0.1:0', '--p2p', '0']);
+  }
+
+  private static async run(home: string, args: readonly string[]): Promise<TestNode> {
     if (!lfBin) throw new Error('LF_BIN must name the lf program');
-    const home = path ?? (await mkdtemp(join(tmpdir(), 'lf-js-')));
     const clientPath = await mkdtemp(join(tmpdir(), 'lf-js-client-'));
-    const child = spawn(lfBin, ['node', 'start', '--localtest', '--logstderr', '--http', http, '--path', home], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(lfBin, ['node', 'start', '--logstderr', '--path', home, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     const url = await new Promise<string>((resolve, reject) => {
       let printed = '';
       const hear = (chunk: Buffer) => {
         printed += chunk.toString();
-        const found = /http:\/\/127\.0\.0\.1:[1-9]\d*/.exec(printed);
-        if (found) resolve(found[0]);
+        const found = /ready: (http:\/\/127\.0\.0\.1:[1-9]\d*)/.exec(printed);
+        if (found) resolve(found[1] as string);
       };
       child.stdout.on('data', hear);
       child.stderr.on('data', hear);

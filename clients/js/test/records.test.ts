@@ -45,6 +45,8 @@ function checkRecord(one: Case): void {
   assert.deepEqual(recovered.map(({ key }) => hex(key)), one.selector_keys ?? []);
   assert.deepEqual(recovered.map(({ id }) => hex(id)), one.selector_ids ?? []);
   assert.equal(hex(record.id()), text(one, 'id'));
+  for (const [i, { id }] of recovered.entries()) assert.deepEqual(record.id(i), id);
+  assert.throws(() => record.id(recovered.length), { name: 'ErrInvalidParameter' });
   assert.equal(one.validate, null);
   const value = () => hex(record.value(bytes(one, 'get_value_key')));
   if (isNone(one, 'get_value_error')) assert.equal(value(), text(one, 'get_value'));

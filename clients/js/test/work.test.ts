@@ -7,6 +7,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { hex } from '../src/bytes.js';
 import { workThread } from '../src/node.js';
 import { LfRecord } from '../src/record.js';
+import { tableByWebCrypto, tableInSteps } from '../src/table.js';
 import { estimateSeconds, expectedHashes, prepareWorkTable, searchWork, verifyWork, WorkHasher, workCost, workTable } from '../src/work.js';
 import { searchInWorker, type WorkerLike } from '../src/workers.js';
 import { big, bytes, load, number, report, text } from './vectors.js';
@@ -16,6 +17,15 @@ test('the table can be made in slices and stopped', async () => {
   const making = prepareWorkTable(stop.signal);
   stop.abort();
   await assert.rejects(making, { name: 'AbortError' });
+});
+
+test('WebCrypto makes the table of the definition', async () => {
+  for (const mebibytes of [1, 3]) {
+    const making = tableInSteps(mebibytes << 20);
+    let step = making.next();
+    while (!step.done) step = making.next();
+    assert.equal(hex(sha256(step.value)), hex(sha256(await tableByWebCrypto(crypto.subtle, undefined, mebibytes << 20))));
+  }
 });
 
 test('wharrgarbl.json', async () => {

@@ -50,9 +50,7 @@ def fake_node(answers: dict[str, Handler]) -> Iterator[FakeNode]:
 
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, answer = node.answer(
-                self.path, str(self.headers).encode(), body, self.headers.get("Authorization")
-            )
+            status, answer = node.answer(self.path, str(self.headers).encode(), body, self.headers.get("Authorization"))
             self.send_response(status)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()

@@ -19,7 +19,7 @@ import pytest
 class Node:
     url: str
     home: Path
-    process: "subprocess.Popen[str]"
+    process: subprocess.Popen[str]
 
 
 def lf_bin() -> str:

@@ -70,7 +70,6 @@ def test_work_by_a_node_and_nothing_secret_leaves() -> None:
         assert record.pulse_token
         assert set(node.authorizations) == {"Bearer the-token"}
 
-
         seed = owner.private_bytes()[1:33]
         for secret in (name, key, value, seed, owner.private_hash()):
             for form in (secret, secret.hex().encode(), base62_encode(secret).encode(), str(list(secret)).encode()):
@@ -262,7 +261,7 @@ def test_a_broken_watch_goes_on_where_it_was() -> None:
                 assert (await anext(watch)).names == ["log#8"]
                 following = asyncio.ensure_future(anext(watch))
                 proxy.cut()
-                await asyncio.to_thread(proxy.refused.wait, 30)
+                assert await asyncio.to_thread(proxy.refused.wait, 300)
                 await asyncio.to_thread(writer.set, "log#9", b"v", owner=owner)
                 proxy.mend()
                 assert (await following).names == ["log#9"]

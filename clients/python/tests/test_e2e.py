@@ -152,7 +152,7 @@ class Runner:
             self.watched[step["as"]] = await self.stack.enter_async_context(driver.watch(step["selectors"]))
         elif kind == "watched":
             for expected in step["expect"]:
-                found = await asyncio.wait_for(self.watched[step["as"]](), 30)
+                found = await asyncio.wait_for(self.watched[step["as"]](), 300)
                 self.compare(step, found, expected)
         elif kind == "verify":
             records = await self.raw(step)
@@ -183,14 +183,14 @@ class Runner:
                 "Value": step["value"],
                 "Timestamp": now - step["seconds_ago"],
             }
-            answer = await http.post(f"{self.node.url}/makerecord", json=request, timeout=60)
+            answer = await http.post(f"{self.node.url}/makerecord", json=request, timeout=300)
             assert answer.status_code == 200, answer.text
 
     def lf(self, step: Step) -> None:
         name, *arguments = [value_of(argument) for argument in step["args"]]
         environment = {"PATH": os.environ["PATH"], "HOME": self.home, "LF_PATH": self.home}
         command = [lf_bin().encode(), name, b"--url", self.node.url.encode(), *arguments]
-        ran = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+        ran = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=300)
         assert ran.returncode == 0, (step, ran)
         if "stdout" in step:
             assert ran.stdout == value_of(step["stdout"]), step

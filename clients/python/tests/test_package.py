@@ -25,7 +25,7 @@ with lfclient.Client(sys.argv[1]) as client:
 
 def run(*command: str | Path) -> str:
     ran = subprocess.run(
-        [str(part) for part in command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300
+        [str(part) for part in command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600
     )
     assert ran.returncode == 0, f"{command}: {ran.stdout}{ran.stderr}"
     return ran.stdout

@@ -22,6 +22,6 @@ def test_examples(tmp_path: Path) -> None:
             code = code.replace("http://127.0.0.1:9980", node.url)
             command = [sys.executable, "-c", code]
             paths = {"PYTHONPATH": str(README.parent / "src")}
-            ran = subprocess.run(command, cwd=tmp_path, env=paths, capture_output=True, text=True, timeout=120)
+            ran = subprocess.run(command, cwd=tmp_path, env=paths, capture_output=True, text=True, timeout=300)
             assert ran.stdout == prints, ran.stderr
     print(f"README.md {len(examples)}")

@@ -15,9 +15,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Writing is [`Client::write`], following what is new [`Client::watch`]; the handbook's page howto/rust.md shows both.
+//!
 //! No terminal, no environment and no home directory here: paths and URLs are given by the caller, and long work
 //! reports to callbacks that can stop it.
 #![forbid(unsafe_code)]
+
+/// The handbook's page on this crate: what it shows compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/src/howto/rust.md")]
+pub struct HandbookPage;
 
 mod certificates;
 mod client;

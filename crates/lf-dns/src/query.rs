@@ -126,7 +126,8 @@ impl Query {
         let Ok(message) = Message::from_vec(bytes) else { return refuse(ResponseCode::FormErr) };
         let Some(question) = message.queries.into_iter().next() else { return refuse(ResponseCode::FormErr) };
         // A name that points into the header would be longer in an answer than it was here.
-        if bytes.len() < HEADER_BYTES + question.name.len() + 4 {
+        let name_bytes = question.name.iter().map(|label| label.len() + 1).sum::<usize>() + 1;
+        if bytes.len() < HEADER_BYTES + name_bytes + 4 {
             return refuse(ResponseCode::FormErr);
         }
         let query = Query {

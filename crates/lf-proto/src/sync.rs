@@ -1,4 +1,4 @@
-//! The messages that nodes exchange, and their bytes (docs/SYNC.md). Everything that comes in is bounded before it is
+//! The messages that nodes exchange, and their bytes (docs/src/SYNC.md). Everything that comes in is bounded before it is
 //! allocated; whatever does not decode is its sender's fault. No decisions here.
 //!
 //! Integers are varints in their shortest form. Bounds ascend within a message, so each is written as the seconds since

@@ -1,4 +1,4 @@
-//! The graph's checkpoint file (docs/FORMAT.md, "Checkpoint"): derived data that saves walking the graph at a start.
+//! The graph's checkpoint file (docs/src/FORMAT.md, "Checkpoint"): derived data that saves walking the graph at a start.
 //! Written beside the old one and renamed over it, so there is always a whole one or none.
 
 use std::io::{self, Read, Write};

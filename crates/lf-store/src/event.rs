@@ -1,4 +1,4 @@
-//! Durable facts of the store's own, as the log has them (docs/FORMAT.md, "Payloads").
+//! Durable facts of the store's own, as the log has them (docs/src/FORMAT.md, "Payloads").
 
 use lf_proto::owner::OwnerPublic;
 

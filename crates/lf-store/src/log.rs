@@ -2,7 +2,7 @@
 //!
 //! A log is a directory of segment files. One [`Log`] appends entries and makes them durable a commit at a time;
 //! any number of [`LogReader`]s read what is durable, and nothing else, without waiting. The bytes are described
-//! in docs/FORMAT.md, with the rules by which [`Log::open`] tells an interrupted write from damage.
+//! in docs/src/FORMAT.md, with the rules by which [`Log::open`] tells an interrupted write from damage.
 //!
 //! What must not live here: what the payloads mean, and any index over them.
 //!

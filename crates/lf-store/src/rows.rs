@@ -1,4 +1,4 @@
-//! The index's tables: how keys and values are laid out (docs/FORMAT.md, "Index"). Nothing else builds or reads index
+//! The index's tables: how keys and values are laid out (docs/src/FORMAT.md, "Index"). Nothing else builds or reads index
 //! keys. Numbers in keys are big-endian, so that keys sort as the numbers do.
 
 use lf_proto::hash::Hash;

@@ -103,7 +103,7 @@ impl<'a> Life<'a> {
     }
 
     fn after(&mut self, e: &StoreError) {
-        // After a failed fsync only a restart of the machine tells what is on the disk (docs/FORMAT.md, known limits).
+        // After a failed fsync only a restart of the machine tells what is on the disk (docs/src/FORMAT.md, known limits).
         let sync_failed = matches!(e, StoreError::Stopped(_)) || e.to_string().contains("cannot sync");
         if self.disk.is_dead() || sync_failed {
             self.crashes += 1;

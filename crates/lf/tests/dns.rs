@@ -7,7 +7,7 @@ mod support;
 mod tools;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -444,21 +444,58 @@ fn garbage_does_no_harm() {
     assert_eq!(dns.short("www.example.lf A"), ["192.0.2.1"]);
 }
 
+/// An address that stays the same while the node behind it goes and comes back elsewhere.
+struct Door {
+    url: String,
+    node: Arc<Mutex<Option<SocketAddr>>>,
+}
+
+impl Door {
+    fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let node = Arc::new(Mutex::new(None));
+        let behind = node.clone();
+        std::thread::spawn(move || {
+            for visitor in listener.incoming() {
+                let (Ok(visitor), Some(address)) = (visitor, *behind.lock().unwrap()) else { continue };
+                let Ok(node) = TcpStream::connect(address) else { continue };
+                for (mut from, mut to) in
+                    [(visitor.try_clone().unwrap(), node.try_clone().unwrap()), (node, visitor)]
+                {
+                    std::thread::spawn(move || {
+                        let _ = std::io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(std::net::Shutdown::Both);
+                    });
+                }
+            }
+        });
+        Door { url, node }
+    }
+
+    /// Leads to this node from now on, or nowhere.
+    fn lead(&self, node: Option<&Node>) {
+        let address = node.map(|node| node.url.strip_prefix("http://").unwrap().parse().unwrap());
+        *self.node.lock().unwrap() = address;
+    }
+}
+
 #[test]
 fn stale_while_the_node_is_away() {
     if !tools::have(&["dig"]) {
         return;
     }
     let (node, owner) = pinned();
-    let (url, base) = (node.url.clone(), node.base().to_owned());
+    let door = Door::new();
+    door.lead(Some(&node));
     let home = Home::new();
-    home.lf(["url", "default", &url]).good();
+    home.lf(["url", "default", &door.url]).good();
     put(&node.home, &["www.example.lf", "A", "192.0.2.1", "--ttl", "900"]).good();
     let dns = Dns::start(&home, &["--zone", "example.lf", "--trust", &owner, "--cache", "1"]);
     assert_eq!(dns.answer("www.example.lf A").1, ["www.example.lf. 900 IN A 192.0.2.1"]);
     assert_eq!(dns.answer("nowhere.example.lf A").0, "NXDOMAIN");
-    let kept = node.into_base();
-    assert_eq!(kept, base);
+    door.lead(None);
+    let base = node.into_base();
     // First fresh, then stale: kept for less long, and told so.
     let stale = wait("the answer is stale", || {
         let all = dns.dig("+noall +comments +answer www.example.lf A");
@@ -473,19 +510,13 @@ fn stale_while_the_node_is_away() {
     assert!(gone.contains("NXDOMAIN"), "{gone}");
     assert_eq!(dns.answer("never.example.lf A").0, "SERVFAIL");
 
-    // Back at the same place.
-    let port = url.rsplit(':').next().unwrap().to_owned();
-    let mut back = command(&base);
-    back.args(["node-start", "-localtest", "-http", &format!("127.0.0.1:{port}")]).stdout(Stdio::null());
-    let mut back = back.spawn().unwrap();
+    let back = Node::start_in(base, &[]);
+    door.lead(Some(&back));
     wait("the answer is fresh", || {
         let fresh = dns.answer("www.example.lf A").1 == ["www.example.lf. 900 IN A 192.0.2.1"];
         (fresh && dns.answer("never.example.lf A").0 == "NXDOMAIN").then_some(())
     });
     dns.says("the node answers again");
-    back.kill().unwrap();
-    back.wait().unwrap();
-    std::fs::remove_dir_all(base).unwrap();
 }
 
 #[test]

@@ -232,7 +232,7 @@ function candidates(list: Candidate[]): HTMLElement {
         one.deniedBy?.length ? `; ${counted(one.deniedBy.length, 'oracle')} against it` : '',
         one.goesOnFor?.length ? '; goes on for an older key' : '',
       ],
-      h('span', { class: 'share' }, bar(one.weightShare), percent(one.weightShare)),
+      h('span', { class: 'share' }, bar(one.weightShare), h('span', {}, percent(one.weightShare))),
       `× ${figure(one.recordsOnTop)}`,
       h('span', { title: when(Number(one.record.Timestamp)) }, `${span(one.age)} ago`),
       hashLink(one.hash, 7),

@@ -75,7 +75,7 @@ export function writeView(parameters: URLSearchParams): View {
       h('a', { href: url, download: `owner-${made.public.slice(1, 9)}.pem` }).click();
       setTimeout(() => URL.revokeObjectURL(url), 10_000);
     });
-    owner.append(h('div', { class: 'buttons' }, save));
+    owner.querySelector('.buttons')?.prepend(save);
   }
 
   async function submit(event: Event): Promise<void> {

@@ -10,8 +10,8 @@ with Client("http://127.0.0.1:9980") as client:
         print(best.names[0], best.value)
 ```
 
-`AsyncClient` is the same for asyncio. Keys, names and masking keys stay here: a node is asked for key ranges, and what it
-answers is checked and unmasked here.
+`AsyncClient` is the same for asyncio. Keys, names and masking keys stay here: a node is asked for key ranges, and what
+it answers is checked and unmasked here.
 """
 
 from .aio import AsyncClient, AsyncWatch

@@ -6,7 +6,6 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
-from typing import Optional, Union
 
 import httpx
 
@@ -27,7 +26,7 @@ class AsyncClient:
     """`Client` for asyncio. What takes long, checks of records and searches for work, is done in threads."""
 
     def __init__(
-        self, urls: Union[str, Sequence[str]], token: Optional[str] = None, *, http: Optional[httpx.AsyncClient] = None
+        self, urls: str | Sequence[str], token: str | None = None, *, http: httpx.AsyncClient | None = None
     ) -> None:
         self._urls = Urls(urls)
         self._headers = headers_of(token)
@@ -41,9 +40,9 @@ class AsyncClient:
 
     async def __aexit__(
         self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         await self.close()
 
@@ -60,14 +59,14 @@ class AsyncClient:
         self,
         selectors: SelectorsLike,
         *,
-        masking_key: Optional[bytes] = None,
+        masking_key: bytes | None = None,
         owners: Sequence[OwnerLike] = (),
         order: Order = "trust",
         oracles: Sequence[OwnerLike] = (),
         limit: int = 0,
         open: bool = False,
-        after: Optional[int] = None,
-        before: Optional[int] = None,
+        after: int | None = None,
+        before: int | None = None,
         follow_rotations: bool = False,
     ) -> list[list[Found]]:
         """Looks for records: sets of records with the same selector keys, the best of each set first.
@@ -94,13 +93,13 @@ class AsyncClient:
         self,
         selectors: SelectorsLike,
         *,
-        masking_key: Optional[bytes] = None,
+        masking_key: bytes | None = None,
         owners: Sequence[OwnerLike] = (),
         order: Order = "trust",
         oracles: Sequence[OwnerLike] = (),
         open: bool = False,
-        after: Optional[int] = None,
-        before: Optional[int] = None,
+        after: int | None = None,
+        before: int | None = None,
         follow_rotations: bool = False,
     ) -> list[ExplainedSet]:
         """Looks for records and for why they count. Arguments are those of `query`."""
@@ -123,18 +122,18 @@ class AsyncClient:
         value: bytes,
         *,
         owner: Owner,
-        masking_key: Optional[bytes] = None,
-        work: Optional[WorkBy] = None,
+        masking_key: bytes | None = None,
+        work: WorkBy | None = None,
         pulse: bool = False,
-        on_progress: Optional[OnProgress] = None,
+        on_progress: OnProgress | None = None,
     ) -> Written:
         """Writes a value, unless the owner's newest record with these selectors holds it already.
 
         Each selector is one name and ordinal. `masking_key` masks the value, by default the first selector's name. With
-        `pulse`, an unchanged value is renewed by a pulse. `work` says who does the proof of work if any is needed: a node
-        that trusts us (`'node'`), this process (`'local'`, slow), nobody (`'none'`), or by default the node, and this process if
-        the node does not and it takes less than a minute. `on_progress` is told how a search here goes, and stops it
-        by returning False.
+        `pulse`, an unchanged value is renewed by a pulse. `work` says who does the proof of work if any is needed: a
+        node that trusts us (`'node'`), this process (`'local'`, slow), nobody (`'none'`), or by default the node, and
+        this process if the node does not and it takes less than a minute. `on_progress` is told how a search here goes,
+        and stops it by returning False.
         """
         write = Write(
             selectors,
@@ -152,9 +151,9 @@ class AsyncClient:
         selectors: SelectorsLike,
         *,
         owner: Owner,
-        masking_key: Optional[bytes] = None,
-        work: Optional[WorkBy] = None,
-        on_progress: Optional[OnProgress] = None,
+        masking_key: bytes | None = None,
+        work: WorkBy | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Written:
         """Renews the owner's newest record with these selectors; one older than a year is written again."""
         write = Write(selectors, owner=owner, masking_key=masking_key, work=work, on_progress=on_progress)
@@ -164,7 +163,7 @@ class AsyncClient:
         """A record by its hash, `=…`. Its hash is checked; `Record.verify` checks the rest."""
         return await self._run(api.fetch_record(hash))
 
-    async def links(self, count: Optional[int] = None) -> list[str]:
+    async def links(self, count: int | None = None) -> list[str]:
         """Hashes of records that new ones should link to; as many as the network wants, unless told otherwise."""
         return await self._run(api.links(count))
 
@@ -180,25 +179,23 @@ class AsyncClient:
         self,
         selectors: SelectorsLike,
         *,
-        masking_key: Optional[bytes] = None,
+        masking_key: bytes | None = None,
         owners: Sequence[OwnerLike] = (),
         open: bool = False,
-        after: Optional[int] = None,
-        before: Optional[int] = None,
+        after: int | None = None,
+        before: int | None = None,
     ) -> AsyncWatch:
         """New records that match, as they come: `async with client.watch(…) as watch: async for found in watch: …`
 
-        Watches from when the `async with` begins, and connects again by itself. After a break it goes on where it was, if
-        the same node answers. Arguments are those of `query`.
+        Watches from when the `async with` begins, and connects again by itself. After a break it goes on where it was,
+        if the same node answers. Arguments are those of `query`.
         """
-        find = Find(
-            selectors, masking_key=masking_key, owners=owners, open=open, after=after, before=before
-        )
+        find = Find(selectors, masking_key=masking_key, owners=owners, open=open, after=after, before=before)
         return AsyncWatch(self, find)
 
     async def _run(self, op: Op[T]) -> T:
-        answer: Optional[Answer] = None
-        error: Optional[LfError] = None
+        answer: Answer | None = None
+        error: LfError | None = None
         while True:
             step = await asyncio.to_thread(api.advance, op, answer, error)
             if isinstance(step, Done):
@@ -269,8 +266,8 @@ class AsyncWatch:
         self._events: deque[Event] = deque()
         self._closed = False
         self._url = ""
-        self._response: Optional[httpx.Response] = None
-        self._pieces: Optional[AsyncIterator[bytes]] = None
+        self._response: httpx.Response | None = None
+        self._pieces: AsyncIterator[bytes] | None = None
 
     async def __aenter__(self) -> AsyncWatch:
         if self._pieces is None:
@@ -279,9 +276,9 @@ class AsyncWatch:
 
     async def __aexit__(
         self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         await self.close()
 
@@ -301,7 +298,7 @@ class AsyncWatch:
                 if piece is not None:
                     self._events.extend(self._state.feed(piece))
                     continue
-            except httpx.HTTPError:
+            except (httpx.HTTPError, httpx.StreamError):
                 pass
             except LfError as e:
                 await self.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, Generic, Optional, TypedDict, TypeVar, Union, cast
+from typing import Any, Generic, TypedDict, TypeVar, cast
 
 from .errors import LfError, malformed, one_line
 from .owner import owner_text, parse_owner
@@ -30,7 +30,7 @@ class Ask:
 
     method: str
     path: str
-    body: Optional[bytes] = None
+    body: bytes | None = None
     content_type: str = "application/json"
     seconds_max: float = REQUEST_SECONDS_MAX
 
@@ -41,7 +41,7 @@ class Search:
 
     work_hash: bytes
     difficulty: int
-    on_progress: Optional[Callable[[WorkProgress], object]]
+    on_progress: Callable[[WorkProgress], object] | None
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Answer:
 
 
 T = TypeVar("T")
-Op = Generator[Union[Ask, Search], Answer, T]
+Op = Generator[Ask | Search, Answer, T]
 """An operation."""
 
 
@@ -78,7 +78,7 @@ class Done(Generic[T]):
     result: T
 
 
-def advance(op: Op[T], answer: Optional[Answer], error: Optional[LfError]) -> Union[Ask, Search, Done[T]]:
+def advance(op: Op[T], answer: Answer | None, error: LfError | None) -> Ask | Search | Done[T]:
     """Goes on with an operation: what it needs next, or its result. Begins it if there is neither answer nor error."""
     try:
         if error is not None:
@@ -186,7 +186,7 @@ def fetch_record(record_hash: str) -> Op[Record]:
     return record
 
 
-def links(count: Optional[int] = None) -> Op[list[str]]:
+def links(count: int | None = None) -> Op[list[str]]:
     """Records that new ones should link to."""
     if count is not None and not 1 <= count <= LINKS_MAX:
         raise malformed(f"{count} links: ask for 1 to {LINKS_MAX}")

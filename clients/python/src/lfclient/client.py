@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Optional, Union
 
 import httpx
 
@@ -26,13 +25,13 @@ from .write import NetworkCache, OnProgress, WorkBy, Write, Written
 class Client:
     """Reads and writes LF by one of several nodes: the next one when one does not answer.
 
-    Keys, names and masking keys stay here. `token` is what a node has in its `authtoken.secret`, for what it does only for
-    who it trusts; every node of `urls` gets it. `http` takes the place of our own `httpx.Client`, for proxies or certificate
-    authorities of yours. Can be used from several threads.
+    Keys, names and masking keys stay here. `token` is what a node has in its `authtoken.secret`, for what it does only
+    for who it trusts; every node of `urls` gets it. `http` takes the place of our own `httpx.Client`, for proxies or
+    certificate authorities of yours. Can be used from several threads.
     """
 
     def __init__(
-        self, urls: Union[str, Sequence[str]], token: Optional[str] = None, *, http: Optional[httpx.Client] = None
+        self, urls: str | Sequence[str], token: str | None = None, *, http: httpx.Client | None = None
     ) -> None:
         self._urls = Urls(urls)
         self._headers = headers_of(token)
@@ -46,9 +45,9 @@ class Client:
 
     def __exit__(
         self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -65,14 +64,14 @@ class Client:
         self,
         selectors: SelectorsLike,
         *,
-        masking_key: Optional[bytes] = None,
+        masking_key: bytes | None = None,
         owners: Sequence[OwnerLike] = (),
         order: Order = "trust",
         oracles: Sequence[OwnerLike] = (),
         limit: int = 0,
         open: bool = False,
-        after: Optional[int] = None,
-        before: Optional[int] = None,
+        after: int | None = None,
+        before: int | None = None,
         follow_rotations: bool = False,
     ) -> list[list[Found]]:
         """Looks for records: sets of records with the same selector keys, the best of each set first.
@@ -99,13 +98,13 @@ class Client:
         self,
         selectors: SelectorsLike,
         *,
-        masking_key: Optional[bytes] = None,
+        masking_key: bytes | None = None,
         owners: Sequence[OwnerLike] = (),
         order: Order = "trust",
         oracles: Sequence[OwnerLike] = (),
         open: bool = False,
-        after: Optional[int] = None,
-        before: Optional[int] = None,
+        after: int | None = None,
+        before: int | None = None,
         follow_rotations: bool = False,
     ) -> list[ExplainedSet]:
         """Looks for records and for why they count. Arguments are those of `query`."""
@@ -128,18 +127,18 @@ class Client:
         value: bytes,
         *,
         owner: Owner,
-        masking_key: Optional[bytes] = None,
-        work: Optional[WorkBy] = None,
+        masking_key: bytes | None = None,
+        work: WorkBy | None = None,
         pulse: bool = False,
-        on_progress: Optional[OnProgress] = None,
+        on_progress: OnProgress | None = None,
     ) -> Written:
         """Writes a value, unless the owner's newest record with these selectors holds it already.
 
         Each selector is one name and ordinal. `masking_key` masks the value, by default the first selector's name. With
-        `pulse`, an unchanged value is renewed by a pulse. `work` says who does the proof of work if any is needed: a node
-        that trusts us (`'node'`), this process (`'local'`, slow), nobody (`'none'`), or by default the node, and this process if
-        the node does not and it takes less than a minute. `on_progress` is told how a search here goes, and stops it
-        by returning False.
+        `pulse`, an unchanged value is renewed by a pulse. `work` says who does the proof of work if any is needed: a
+        node that trusts us (`'node'`), this process (`'local'`, slow), nobody (`'none'`), or by default the node, and
+        this process if the node does not and it takes less than a minute. `on_progress` is told how a search here goes,
+        and stops it by returning False.
         """
         write = Write(
             selectors,
@@ -157,9 +156,9 @@ class Client:
         selectors: SelectorsLike,
         *,
         owner: Owner,
-        masking_key: Optional[bytes] = None,
-        work: Optional[WorkBy] = None,
-        on_progress: Optional[OnProgress] = None,
+        masking_key: bytes | None = None,
+        work: WorkBy | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Written:
         """Renews the owner's newest record with these selectors; one older than a year is written again."""
         write = Write(selectors, owner=owner, masking_key=masking_key, work=work, on_progress=on_progress)
@@ -169,7 +168,7 @@ class Client:
         """A record by its hash, `=…`. Its hash is checked; `Record.verify` checks the rest."""
         return self._run(api.fetch_record(hash))
 
-    def links(self, count: Optional[int] = None) -> list[str]:
+    def links(self, count: int | None = None) -> list[str]:
         """Hashes of records that new ones should link to; as many as the network wants, unless told otherwise."""
         return self._run(api.links(count))
 
@@ -185,24 +184,23 @@ class Client:
         self,
         selectors: SelectorsLike,
         *,
-        masking_key: Optional[bytes] = None,
+        masking_key: bytes | None = None,
         owners: Sequence[OwnerLike] = (),
         open: bool = False,
-        after: Optional[int] = None,
-        before: Optional[int] = None,
+        after: int | None = None,
+        before: int | None = None,
     ) -> Watch:
-        """New records that match, as they come. Watches when it returns, and connects again by itself; close it, or use `with`.
+        """New records that match, as they come: close it, or use `with`.
 
-        After a break it goes on where it was, if the same node answers. Arguments are those of `query`.
+        It watches when this returns, and connects again by itself. After a break it goes on where it was, if the same
+        node answers. Arguments are those of `query`.
         """
-        find = Find(
-            selectors, masking_key=masking_key, owners=owners, open=open, after=after, before=before
-        )
+        find = Find(selectors, masking_key=masking_key, owners=owners, open=open, after=after, before=before)
         return Watch(self, find)
 
     def _run(self, op: Op[T]) -> T:
-        answer: Optional[Answer] = None
-        error: Optional[LfError] = None
+        answer: Answer | None = None
+        error: LfError | None = None
         while True:
             step = api.advance(op, answer, error)
             if isinstance(step, Done):
@@ -262,7 +260,7 @@ class Watch:
         self._events: deque[Event] = deque()
         self._closed = False
         self._url = ""
-        self._response: Optional[httpx.Response] = None
+        self._response: httpx.Response | None = None
         self._pieces: Iterator[bytes] = iter(())
         self._connect()
 
@@ -271,9 +269,9 @@ class Watch:
 
     def __exit__(
         self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -291,7 +289,7 @@ class Watch:
                 if piece is not None:
                     self._events.extend(self._state.feed(piece))
                     continue
-            except httpx.HTTPError:
+            except (httpx.HTTPError, httpx.StreamError):
                 pass
             except LfError as e:
                 self.close()

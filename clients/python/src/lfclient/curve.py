@@ -11,7 +11,6 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Optional
 
 from .errors import malformed
 
@@ -100,7 +99,7 @@ class Curve:
             result = self._add(result, table[k >> (_WINDOW_BITS * i) & 15])
         return result
 
-    def _affine(self, a: _Jacobian) -> Optional[Point]:
+    def _affine(self, a: _Jacobian) -> Point | None:
         x, y, z = a
         if not z:
             return None
@@ -115,7 +114,7 @@ class Curve:
             raise ValueError("the scalar is a multiple of the order")
         return point
 
-    def _sqrt(self, a: int) -> Optional[int]:
+    def _sqrt(self, a: int) -> int | None:
         p = self.p
         if p % 4 == 3:
             root = pow(a, (p + 1) // 4, p)
@@ -149,7 +148,7 @@ class Curve:
             t, r = t * c % p, r * factor % p
         return r
 
-    def lift_x(self, x: int, parity: int) -> Optional[Point]:
+    def lift_x(self, x: int, parity: int) -> Point | None:
         """The point with this x and a y of this parity, if there is one."""
         if not 0 <= x < self.p:
             return None
@@ -174,7 +173,7 @@ class Curve:
         """The integer that is signed for a digest: its leading bytes, as many as the order has."""
         return int.from_bytes(digest[: self.size], "big")
 
-    def _scalars(self, signature: bytes) -> Optional[tuple[int, int]]:
+    def _scalars(self, signature: bytes) -> tuple[int, int] | None:
         if len(signature) != 2 * self.size:
             return None
         r = int.from_bytes(signature[: self.size], "big")
@@ -200,7 +199,7 @@ class Curve:
         keys = [self._affine(self._add(q, minus_e)) for q in ((x, y, z), (x, self.p - y, z))]
         return [key for key in keys if key is not None]
 
-    def recover(self, digest: bytes, signature: bytes, parity: int) -> Optional[Point]:
+    def recover(self, digest: bytes, signature: bytes, parity: int) -> Point | None:
         """The key of a recoverable signature, if there is one."""
         scalars = self._scalars(signature)
         if scalars is None or parity not in (0, 1):

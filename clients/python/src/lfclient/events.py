@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Optional
 
 from .errors import LfError
 from .find import Find, Found
@@ -22,7 +21,7 @@ class Event:
     """One event."""
 
     kind: str = ""
-    id: Optional[str] = None
+    id: str | None = None
     data: str = ""
 
 
@@ -32,10 +31,10 @@ class EventParser:
     def __init__(self) -> None:
         self._rest = b""
         self._kind = ""
-        self._id: Optional[str] = None
+        self._id: str | None = None
         self._data: list[str] = []
         self._size = 0
-        self.begins_at: Optional[int] = None
+        self.begins_at: int | None = None
         """The index of the record from which the node watches, if it has said so."""
 
     def feed(self, data: bytes) -> list[Event]:
@@ -50,7 +49,7 @@ class EventParser:
                 events.append(event)
         return events
 
-    def _line(self, line: bytes) -> Optional[Event]:
+    def _line(self, line: bytes) -> Event | None:
         if not line:
             event = Event(self._kind, self._id, "\n".join(self._data)) if self._data else None
             self._kind, self._data, self._size = "", [], 0
@@ -82,7 +81,7 @@ class WatchState:
         self._find = find
         self._parser = EventParser()
         self._url = ""
-        self._next: Optional[int] = None
+        self._next: int | None = None
         self.failures = 0
 
     def headers(self, url: str) -> dict[str, str]:
@@ -106,7 +105,7 @@ class WatchState:
             self._next = self._parser.begins_at
         return events
 
-    def take(self, event: Event) -> Optional[Found]:
+    def take(self, event: Event) -> Found | None:
         """The record of an event, checked, if it is one that is asked for."""
         self.failures = 0
         if event.id is not None and re.fullmatch("[0-9]{1,10}", event.id):

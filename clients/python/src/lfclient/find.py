@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Optional, Union
+from typing import Any, Literal
 
 from .api import Op, post_json, wrong
 from .errors import LfError, as_bytes, invalid, one_line
@@ -27,9 +27,9 @@ from .text import base62_encode, base62_to_json, hash_from_json, owner_from_json
 
 Order = Literal["trust", "weight", "timestamp", "deterministic"]
 """How records of a set are sorted, best first."""
-OwnerLike = Union[str, Owner]
+OwnerLike = str | Owner
 """What methods take for an owner: `'@…'`, or an `Owner`."""
-SelectorsLike = Union[SelectorLike, Iterable[SelectorLike]]
+SelectorsLike = SelectorLike | Iterable[SelectorLike]
 """What methods take for selectors: one, or several in order."""
 
 _ORDERS = ("trust", "weight", "timestamp", "deterministic")
@@ -41,11 +41,11 @@ class FoundSelector:
     """A selector of a record that was found. Name and ordinal are None where the name is not known."""
 
     key: bytes
-    name: Optional[bytes] = None
-    ordinal: Optional[int] = None
+    name: bytes | None = None
+    ordinal: int | None = None
 
     @property
-    def text(self) -> Optional[str]:
+    def text(self) -> str | None:
         """`name#ordinal`, if that is known."""
         if self.name is None or self.ordinal is None:
             return None
@@ -76,7 +76,7 @@ class Found:
 
     hash: str
     record: Record = field(repr=False)
-    value: Optional[bytes]
+    value: bytes | None
     """The plain value, empty if there is none; None if the masking key does not fit."""
     selectors: tuple[FoundSelector, ...]
     trust: float
@@ -88,7 +88,7 @@ class Found:
     pulse: int
     """When the owner last renewed it: seconds since 1970, the timestamp if never."""
     size: int
-    explained: Optional[Explained] = field(default=None, repr=False)
+    explained: Explained | None = field(default=None, repr=False)
 
     @property
     def owner(self) -> str:
@@ -101,7 +101,7 @@ class Found:
         return self.record.timestamp
 
     @property
-    def names(self) -> list[Optional[str]]:
+    def names(self) -> list[str | None]:
         """Its selectors as `name#ordinal`; None for one that was not asked for."""
         return [selector.text for selector in self.selectors]
 
@@ -132,14 +132,14 @@ class Find:
         self,
         selectors: SelectorsLike,
         *,
-        masking_key: Optional[bytes] = None,
+        masking_key: bytes | None = None,
         owners: Sequence[OwnerLike] = (),
         order: Order = "trust",
         oracles: Sequence[OwnerLike] = (),
         limit: int = 0,
         open: bool = False,
-        after: Optional[int] = None,
-        before: Optional[int] = None,
+        after: int | None = None,
+        before: int | None = None,
         follow_rotations: bool = False,
     ) -> None:
         self.selectors = selectors_of(selectors)
@@ -221,7 +221,7 @@ class Find:
                 selectors.append(FoundSelector(r.key, name.name, name.mask.unmask(claim.ordinal)))
             except LfError:
                 selectors.append(FoundSelector(r.key, name.name))
-        value: Optional[bytes]
+        value: bytes | None
         try:
             value = record.value(self.masking_key)
         except LfError:

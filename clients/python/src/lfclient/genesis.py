@@ -91,7 +91,7 @@ class GenesisParameters:
         return out
 
     def amend(self, text: bytes) -> GenesisParameters:
-        """These parameters after a later genesis record's JSON: every amendable field as that says, absent ones empty."""
+        """After a later genesis record's JSON: every amendable field as that says, absent ones empty."""
         if not text:
             return self
         new = self.parse(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+
 import brotli
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 
@@ -80,7 +81,7 @@ def unwrap_plain(plain: bytes) -> bytes:
 
 
 def _decompress(payload: bytes) -> bytes:
-    """At most `VALUE_BYTES_MAX`: the rest is dropped. A truncated stream gives what it has; bytes after it are an error."""
+    """Drops what is beyond `VALUE_BYTES_MAX`. A truncated stream gives what it has, bytes after it are an error."""
     damaged = LfError("ErrInvalidObject", "the value's compressed form is damaged")
     stream = brotli.Decompressor()
     try:

@@ -8,7 +8,7 @@ import json
 import re
 import secrets
 import textwrap
-from typing import Literal, Union
+from typing import Literal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from .curve import P224, P384, Curve
-from .errors import LfError, invalid
+from .errors import LfError, as_bytes, invalid
 from .seeded import SeededRng, draw_scalar
 from .text import base62_encode, decode_prefixed
 
@@ -39,7 +39,7 @@ _CURVES: dict[OwnerType, tuple[Curve, type[ec.EllipticCurve]]] = {
 _PEM_TYPE = "LF OWNER PRIVATE KEY"
 _IMPORT_BYTES_MAX = 1 << 16
 
-_Key = Union[ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey]
+_Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
 def owner_type_of_name(text: str) -> OwnerType:
@@ -56,9 +56,7 @@ def owner_type_of(public: bytes) -> OwnerType:
     for owner_type, length in _PUBLIC_BYTES.items():
         if len(public) == length:
             return owner_type
-    raise LfError(
-        "ErrInvalidPublicKey", f"owner of {len(public)} bytes: must be 14 (p224), 24 (p384) or 32 (ed25519)"
-    )
+    raise LfError("ErrInvalidPublicKey", f"owner of {len(public)} bytes: must be 14 (p224), 24 (p384) or 32 (ed25519)")
 
 
 def signature_bytes(owner_type: OwnerType) -> int:
@@ -136,17 +134,17 @@ class Owner:
     @classmethod
     def from_passphrase(cls, passphrase: str, owner_type: OwnerType = "p384") -> Owner:
         """The owner of a passphrase. `passphrase_masking_key` gives the masking key that goes with it."""
-        return cls.from_seed(passphrase.encode("utf-8"), owner_type)
+        return cls.from_seed(_utf8(passphrase), owner_type)
 
     @classmethod
-    def import_(cls, exported: Union[str, bytes]) -> Owner:
+    def import_(cls, exported: str | bytes) -> Owner:
         """Reads PEM or private bytes: what `export_pem`, `lf owner export` and `lf owner exportstring` give."""
-        data = exported.encode("utf-8") if isinstance(exported, str) else exported
+        data = _utf8(exported) if isinstance(exported, str) else as_bytes("private key", exported)
         if len(data) > _IMPORT_BYTES_MAX:
             raise _no_private_key("text is too long")
         if data.strip().startswith(b'"'):
             try:
-                data = str(json.loads(data)).encode("utf-8")
+                data = _utf8(str(json.loads(data)))
             except ValueError:
                 raise _no_private_key("text is not a JSON string") from None
         if b"-----BEGIN " in data:
@@ -227,7 +225,15 @@ class Owner:
 
 def passphrase_masking_key(passphrase: str) -> bytes:
     """The masking key that goes with `Owner.from_passphrase`."""
-    return hashlib.sha256(hashlib.sha256(passphrase.encode("utf-8")).digest()).digest()
+    return hashlib.sha256(hashlib.sha256(_utf8(passphrase)).digest()).digest()
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        # Not shown: it may be a secret.
+        raise invalid("text that holds half a surrogate pair") from None
 
 
 def _no_private_key(problem: str) -> LfError:

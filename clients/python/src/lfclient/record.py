@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Optional
 
 from .errors import LfError, invalid, malformed
 from .masking import mask_value, unmask_value
@@ -79,7 +78,7 @@ class Record:
     timestamp: int
     stored: bytes = b""
     """The value as stored, masked; empty without a value, and in proxy form."""
-    value_hash: Optional[bytes] = None
+    value_hash: bytes | None = None
     """In proxy form, the SHA-384 of the stored value, or empty if there is none; else None."""
     link_hashes: tuple[bytes, ...] = ()
     pulse_token: int = 0
@@ -138,9 +137,7 @@ class Record:
         signature = r.counted(_SIGNATURE_BYTES_MAX, "signature")
         if r.position > RECORD_BYTES_MAX:
             raise LfError("ErrRecordTooLarge", f"record of more than {RECORD_BYTES_MAX} bytes")
-        record = cls(
-            owner, timestamp, stored, value_hash, links, token, flags >> 8, selectors, work, signature
-        )
+        record = cls(owner, timestamp, stored, value_hash, links, token, flags >> 8, selectors, work, signature)
         return record, r.position
 
     @classmethod
@@ -308,7 +305,7 @@ def build(
     value: bytes = b"",
     selectors: Sequence[tuple[bytes, int]] = (),
     links: Sequence[bytes] = (),
-    masking_key: Optional[bytes] = None,
+    masking_key: bytes | None = None,
     with_pulse_token: bool = True,
     type: int = DATUM,
 ) -> Record:
@@ -360,6 +357,4 @@ def sign(record: Record, owner: Owner, work: bytes = b"") -> Record:
 
 
 def _too_large(size: int) -> LfError:
-    return LfError(
-        "ErrRecordTooLarge", f"record would have {size} bytes, more than the {RECORD_BYTES_MAX} of a record"
-    )
+    return LfError("ErrRecordTooLarge", f"record would have {size} bytes, more than the {RECORD_BYTES_MAX} of a record")

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Union
 
 from .curve import P160, Point
 from .errors import LfError, invalid, malformed
@@ -44,7 +43,7 @@ class Selector:
         return format_selector(self)
 
 
-SelectorLike = Union[str, Selector]
+SelectorLike = str | Selector
 """What methods take for a selector: text such as `'bad horse#2#10'`, or a `Selector`."""
 
 
@@ -79,12 +78,12 @@ def _unescape(text: str) -> str:
             out.append(_ESCAPES[kind])
             i += 2
         else:
-            raise invalid(f"selector {text!r}: {text[i:i + 2]!r} is no escape of a JSON string")
+            raise invalid(f"selector {text!r}: {text[i : i + 2]!r} is no escape of a JSON string")
     return "".join(out)
 
 
 def _split(text: str) -> list[str]:
-    """Splits at every `#` without a backslash before it. `\\#` is a literal `#`, other backslashes stand for themselves."""
+    """Splits at every `#`, but `\\#` is a literal `#`. Other backslashes stand for themselves."""
     parts = [""]
     i = 0
     while i < len(text):
@@ -153,7 +152,7 @@ def format_selector(selector: Selector) -> str:
     return f"{text}#{selector.first}#{selector.last}"
 
 
-def selectors_of(given: Union[SelectorLike, Iterable[SelectorLike]]) -> list[Selector]:
+def selectors_of(given: SelectorLike | Iterable[SelectorLike]) -> list[Selector]:
     """One selector or several, as text or not: 1 to 15."""
     several = [given] if isinstance(given, (str, Selector)) else list(given)
     if not 1 <= len(several) <= SELECTORS_MAX:
@@ -176,7 +175,7 @@ def add_ordinal(key_hash: bytes, ordinal: bytes) -> bytes:
 
 
 class SelectorName:
-    """A plain name with all that follows from it. Making one takes milliseconds: `selector_name` keeps the last ones."""
+    """A plain name with all that follows from it. `selector_name` keeps the last ones, since making one takes long."""
 
     def __init__(self, name: bytes) -> None:
         self.name = name

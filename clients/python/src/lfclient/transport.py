@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Optional, Union
 from urllib.parse import urlsplit
 
 from .errors import LfError, invalid
@@ -27,7 +26,7 @@ def check_url(text: str) -> str:
 class Urls:
     """The nodes to ask, the one that answered last first."""
 
-    def __init__(self, urls: Union[str, Sequence[str]]) -> None:
+    def __init__(self, urls: str | Sequence[str]) -> None:
         self.all = [check_url(url) for url in ([urls] if isinstance(urls, str) else urls)]
         if not self.all:
             raise invalid("no node URL is given")
@@ -43,7 +42,7 @@ class Urls:
         self._preferred = self.all.index(url)
 
 
-def headers_of(token: Optional[str]) -> dict[str, str]:
+def headers_of(token: str | None) -> dict[str, str]:
     """The headers of every request."""
     headers = {"User-Agent": USER_AGENT}
     if token is not None:

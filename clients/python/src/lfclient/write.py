@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Optional
+from typing import Literal
 
 from .api import WORK_SECONDS_MAX, Answer, Ask, Op, Search, owner_status, post, post_json, status, wrong
 from .errors import LfError, as_bytes, invalid
@@ -35,7 +35,7 @@ class Written:
     kind: Literal["new", "unchanged", "pulsed"]
     hash: str
     """The record that now holds the value."""
-    pulse: Optional[str] = None
+    pulse: str | None = None
     """The pulse, `!…`, if that is what was written."""
 
 
@@ -51,7 +51,7 @@ class NetworkCache:
     """What of the network was heard last, and when."""
 
     def __init__(self) -> None:
-        self._heard: Optional[tuple[float, Network]] = None
+        self._heard: tuple[float, Network] | None = None
 
     def get(self) -> Op[Network]:
         """The network, asked for if what is known is not fresh."""
@@ -59,9 +59,7 @@ class NetworkCache:
         if heard is not None and time.monotonic() - heard[0] < _NETWORK_FRESH_SECONDS:
             return heard[1]
         told = yield from status()
-        network = Network(
-            told.get("LocalTestMode") is True, GenesisParameters.from_json(told.get("GenesisParameters"))
-        )
+        network = Network(told.get("LocalTestMode") is True, GenesisParameters.from_json(told.get("GenesisParameters")))
         self._heard = (time.monotonic(), network)
         return network
 
@@ -75,10 +73,10 @@ class Write:
         value: bytes = b"",
         *,
         owner: Owner,
-        masking_key: Optional[bytes] = None,
-        work: Optional[WorkBy] = None,
+        masking_key: bytes | None = None,
+        work: WorkBy | None = None,
         pulse: bool = False,
-        on_progress: Optional[OnProgress] = None,
+        on_progress: OnProgress | None = None,
     ) -> None:
         if not isinstance(owner, Owner):
             raise LfError("ErrPrivateKeyRequired", "writing takes an Owner, who has a private key")
@@ -93,7 +91,7 @@ class Write:
         self.pulse = pulse
         self.on_progress = on_progress
 
-    def _situation(self, network: NetworkCache) -> Op[tuple[Network, _OwnerView, Optional[Found]]]:
+    def _situation(self, network: NetworkCache) -> Op[tuple[Network, _OwnerView, Found | None]]:
         now = yield from network.get()
         find = Find(self.selectors, masking_key=self.masking_key, owners=[self.owner], limit=1)
         sets = yield from query(find)
@@ -128,7 +126,7 @@ class Write:
             )
         return (yield from self._new(existing.value, network, view, existing))
 
-    def _pulse(self, existing: Found, now: int) -> Op[Optional[Written]]:
+    def _pulse(self, existing: Found, now: int) -> Op[Written | None]:
         """None if the record is too old for pulses."""
         record = existing.record
         minutes = max(0, now - record.timestamp) // 60
@@ -145,7 +143,7 @@ class Write:
             raise LfError("ErrRefused", f"{answer.url} did not accept the pulse")
         return Written("pulsed", existing.hash, str(pulse))
 
-    def _new(self, value: bytes, network: Network, view: _OwnerView, existing: Optional[Found]) -> Op[Written]:
+    def _new(self, value: bytes, network: Network, view: _OwnerView, existing: Found | None) -> Op[Written]:
         parameters = network.parameters
         check_value(value, parameters.record_max_value_size, self.owner.public_bytes)
         free = network.local_test or view.certified
@@ -178,7 +176,8 @@ class Write:
     def _work(self, record: Record, difficulty: int) -> Op[bytes]:
         if self.work == "none":
             raise LfError(
-                "ErrRecordInsufficientWork", f"{self.owner.public} has no certificate, so the record needs proof of work"
+                "ErrRecordInsufficientWork",
+                f"{self.owner.public} has no certificate, so the record needs proof of work",
             )
         if self.work in (None, "node"):
             try:
@@ -191,8 +190,8 @@ class Write:
         if self.work is None and seconds > _LOCAL_SECONDS_MAX:
             raise LfError(
                 "ErrRecordInsufficientWork",
-                f"the node does no work for us, and here it would take about {seconds:,.0f} seconds: give the node's token,"
-                " or work='local' to do it anyway",
+                f"the node does no work for us, and here it would take about {seconds:,.0f} seconds:"
+                " give the node's token, or work='local' to do it anyway",
             )
         if seconds > _LOCAL_SECONDS_MAX:
             warnings.warn(f"work of about {seconds:,.0f} seconds begins", RuntimeWarning, stacklevel=2)
@@ -235,9 +234,7 @@ class _NotPulsable(LfError):
 
 def _plain(selector: Selector) -> tuple[bytes, int]:
     if selector.first != selector.last:
-        raise invalid(
-            f"selector {format_selector(selector)!r} stands for several ordinals: write one, name#ORDINAL"
-        )
+        raise invalid(f"selector {format_selector(selector)!r} stands for several ordinals: write one, name#ORDINAL")
     return selector.name, selector.first
 
 

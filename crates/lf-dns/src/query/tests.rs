@@ -252,6 +252,8 @@ fn what_is_no_question() {
     assert_eq!(code(&with(7, 1)), (12, 1), "an answer in a question");
     assert_eq!(code(&with(4, 0xff)), (12, 1));
     assert_eq!(code(&good[..20]), (12, 1), "cut off");
+    // A name that is two bytes of the header: found by fuzzing.
+    assert_eq!(code(&[0x53, 0xff, 1, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0xc0, 2, 2, 0, 0x20, 0x38]), (12, 1));
     let class = good.len() - 1;
     assert_eq!(code(&with(class, 3)).1, 5, "another class");
 }

@@ -6,7 +6,7 @@
 //!
 //! There is no I/O here, no clock, no thread and no libp2p: whoever drives a [`Sync`] tells it the time, the view of the
 //! store and 32 random bytes to begin with, and carries out its actions. The peer-to-peer shell does so over real
-//! connections, the simulator for a thousand nodes in one process. docs/SYNC.md describes the protocol.
+//! connections, the simulator for a thousand nodes in one process. docs/src/SYNC.md describes the protocol.
 
 mod announce;
 mod fetch;

@@ -4,7 +4,7 @@
 //! is new in the log's segments, and the few other files of the home. `backup.json` (`manifest.rs`) says what belongs to
 //! it; it is replaced last and at once, and nothing that it names is changed before, so that a run that is interrupted
 //! leaves the backup that was there. Here is how one is made; `check.rs` reads it as a restored node would, and
-//! `restore.rs` makes a home of it. docs/FORMAT.md describes the directory.
+//! `restore.rs` makes a home of it. docs/src/FORMAT.md describes the directory.
 
 mod check;
 mod error;

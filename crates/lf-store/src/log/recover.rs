@@ -1,5 +1,5 @@
 //! Opening a log: which bytes are the log, which are the rest of an interrupted write, and which are damaged.
-//! docs/FORMAT.md states the rules; the first of them is that nothing that may have been acknowledged is
+//! docs/src/FORMAT.md states the rules; the first of them is that nothing that may have been acknowledged is
 //! destroyed.
 
 use std::io;

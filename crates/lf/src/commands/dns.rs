@@ -17,7 +17,7 @@ use crate::failure::Result;
 ///
 /// Answers over UDP and TCP until Ctrl-C or SIGTERM, from a node's records: `lf dns put` writes them. Everybody can write
 /// under any name, so only owners who are certified by the network's authorities, or given with --trust, are believed.
-/// See docs/DNS.md for how names are stored, and for running it as a service.
+/// See docs/src/DNS.md for how names are stored, and for running it as a service.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,

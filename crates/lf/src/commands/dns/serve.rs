@@ -76,7 +76,7 @@ fn listen_failure(error: std::io::Error) -> Failure {
     let failure = Failure::new(error.to_string());
     match error.kind() {
         std::io::ErrorKind::PermissionDenied => {
-            failure.hint("ports below 1024 need the capability cap_net_bind_service (docs/DNS.md)")
+            failure.hint("ports below 1024 need the capability cap_net_bind_service (docs/src/DNS.md)")
         }
         std::io::ErrorKind::AddrInUse => failure.hint("choose another: --listen ADDRESS:PORT"),
         _ => failure,
