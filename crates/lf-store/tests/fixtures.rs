@@ -29,11 +29,14 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
+/// Records, and pulses by their tokens.
+type Batch = (Vec<Record>, Vec<(u64, Pulse)>);
+
 /// What a log is made of: the same for ever.
 struct Plan {
     genesis: Genesis,
     /// Records that are stored together, and pulses.
-    batches: Vec<(Vec<Record>, Vec<(u64, Pulse)>)>,
+    batches: Vec<Batch>,
     owners: Vec<OwnerSecret>,
     tokens: Vec<u64>,
 }
@@ -164,7 +167,7 @@ fn options(root: &Path, index: IndexPlace) -> StoreOptions {
 }
 
 fn put(record: Record) -> Put {
-    let selectors: Vec<_> = record.selectors().iter().map(|s| (s.clone(), *record.body_hash())).collect();
+    let selectors: Vec<_> = record.selectors().iter().map(|s| (*s, *record.body_hash())).collect();
     let selectors = recover_all(&selectors).into_iter().map(Result::unwrap).collect();
     Put { record, selectors, work_verified: false }
 }
