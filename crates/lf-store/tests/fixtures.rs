@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use lf_proto::cert::{Authority, CrlEntry, MASKING_KEY, Reason, Request, Subject};
 use lf_proto::genesis::{Genesis, GenesisParameters};
@@ -29,11 +29,14 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
+/// Records, and pulses by their tokens.
+type Batch = (Vec<Record>, Vec<(u64, Pulse)>);
+
 /// What a log is made of: the same for ever.
 struct Plan {
     genesis: Genesis,
     /// Records that are stored together, and pulses.
-    batches: Vec<(Vec<Record>, Vec<(u64, Pulse)>)>,
+    batches: Vec<Batch>,
     owners: Vec<OwnerSecret>,
     tokens: Vec<u64>,
 }
@@ -64,7 +67,12 @@ fn record(
     builder.build(owner).unwrap().sign(owner, None)
 }
 
-fn plan() -> Plan {
+fn plan() -> &'static Plan {
+    static PLAN: OnceLock<Plan> = OnceLock::new();
+    PLAN.get_or_init(make_plan)
+}
+
+fn make_plan() -> Plan {
     let mut seeded = lf_proto::seeded::SeededRng::new(&[1; 32]);
     let mut random = |bytes: &mut [u8]| seeded.fill(bytes);
     let subject = |name: &str| Subject { common_name: name.to_owned(), ..Subject::default() };
@@ -152,11 +160,14 @@ fn plan() -> Plan {
 
 fn options(root: &Path, index: IndexPlace) -> StoreOptions {
     let storage = DiskStorage::open(root).unwrap();
-    StoreOptions { free_bytes_min: 0, ..StoreOptions::new(Arc::new(storage), index, plan().genesis, LOG_ID) }
+    StoreOptions {
+        free_bytes_min: 0,
+        ..StoreOptions::new(Arc::new(storage), index, plan().genesis.clone(), LOG_ID)
+    }
 }
 
 fn put(record: Record) -> Put {
-    let selectors: Vec<_> = record.selectors().iter().map(|s| (s.clone(), *record.body_hash())).collect();
+    let selectors: Vec<_> = record.selectors().iter().map(|s| (*s, *record.body_hash())).collect();
     let selectors = recover_all(&selectors).into_iter().map(Result::unwrap).collect();
     Put { record, selectors, work_verified: false }
 }
@@ -164,8 +175,8 @@ fn put(record: Record) -> Put {
 /// Stores the plan.
 fn fill(root: &Path) -> Store {
     let (mut store, _) = Store::open(options(root, IndexPlace::Memory)).unwrap();
-    for (records, pulses) in plan().batches {
-        store.apply(&records.into_iter().map(put).collect::<Vec<_>>(), &pulses).unwrap();
+    for (records, pulses) in &plan().batches {
+        store.apply(&records.iter().cloned().map(put).collect::<Vec<_>>(), pulses).unwrap();
         assert!(store.settle_names(10).unwrap().len() < 2);
     }
     store

@@ -180,7 +180,7 @@ fn a_full_disk_or_a_kill_while_writing_leaves_the_backup_that_was_there() {
     let node = Node::start();
     let (_directory, to) = place();
     let value = "v".repeat(1000);
-    for i in 0..4 {
+    for i in 0..8 {
         node.lf(["set", &name(i), &value]).good();
     }
     let first = limited(2, false, node.base(), &to);
