@@ -15,7 +15,7 @@ use crate::ui;
 ///
 /// Verifies the backup, copies it to the home that --path gives, which must not be a node's yet, and makes the index of
 /// its records. The node that starts there is the one that was backed up, so that one must not run any more: others take
-/// two nodes with one identity for one, and neither gets everything.
+/// two nodes with one identity for one.
 #[derive(Debug, Args)]
 #[command(
     before_long_help = "Examples:\n  lf --path NEWHOME restore /mnt/backup/lf\n  lf --path NEWHOME node start\n\n"
