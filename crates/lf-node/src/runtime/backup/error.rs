@@ -27,7 +27,7 @@ pub enum BackupError {
     #[error("{}", with_cause(.0))]
     Log(#[from] LogError),
     /// There is nothing to back up.
-    #[error("there is no node's store in {0}; say whose home it is with --path")]
+    #[error("there is no node's store in {0}; say whose home it is with --path, or --localtest")]
     NoHome(PathBuf),
     /// The backup would back itself up.
     #[error("{0} is the home itself; give a directory elsewhere, best on another disk")]
