@@ -12,6 +12,7 @@ export {
   toBytes,
   type Bytes,
 } from './bytes.js';
+export { Certificate, CERTIFICATE_MASKING_KEY, Crl, serialText } from './certificates.js';
 export { Client, type Stoppable } from './client.js';
 export { collides, decodeComments, encodeComment, type Comment } from './comment.js';
 export { LfError } from './errors.js';
