@@ -10,18 +10,28 @@ use std::process::{Command, Stdio};
 /// # Panics
 /// One is missing though `LF_TESTS_NEED_TOOLS` is set.
 pub fn have(programs: &[&str]) -> bool {
-    let missing: Vec<_> = programs.iter().filter(|program| find(program).is_none()).collect();
+    let is_here = |program: &str| find(program).is_some() && (program != "node" || is_node_new_enough());
+    let missing: Vec<_> = programs.iter().filter(|program| !is_here(program)).collect();
     if missing.is_empty() {
         return true;
     }
-    assert!(std::env::var_os("LF_TESTS_NEED_TOOLS").is_none(), "not installed: {missing:?}");
-    eprintln!("skipped: not installed: {missing:?}");
+    assert!(std::env::var_os("LF_TESTS_NEED_TOOLS").is_none(), "not installed, or too old: {missing:?}");
+    eprintln!("skipped: not installed, or too old: {missing:?}");
     false
 }
 
 fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())
+}
+
+/// Whether Node.js is at least 20.19, which the libraries of `clients/js` need.
+fn is_node_new_enough() -> bool {
+    let output = Command::new("node").arg("--version").output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let mut numbers =
+        text.trim().trim_start_matches('v').split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (20, 19)
 }
 
 /// The directory that holds the whole project.
