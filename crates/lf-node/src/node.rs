@@ -167,13 +167,13 @@ pub fn store_options(home: &std::path::Path, genesis: Genesis) -> Result<StoreOp
 
 impl Node {
     /// Opens the node in its home and recovers whatever a crash left. Also returns what was recovered, a line each.
-    /// `on_linked` is told which records became linked, by index, on the writer's thread: it must be quick.
+    /// `on_linked` is told which records became linked, by index, on a thread of the store's: it must be quick.
     ///
     /// # Errors
     /// The home cannot be used, or holds another network's records.
     pub fn open(
         config: NodeConfig,
-        on_linked: impl Fn(Range<u32>) + Send + 'static,
+        on_linked: impl Fn(Range<u32>) + Send + Sync + 'static,
     ) -> Result<(Node, Vec<String>), NodeError> {
         let options = store_options(&config.home, config.genesis.clone())?;
         let (store, report) = Store::open(options)?;

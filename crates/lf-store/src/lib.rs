@@ -10,6 +10,7 @@ mod checkpoint;
 pub mod engine;
 mod event;
 mod filter;
+mod graph;
 pub mod log;
 mod rows;
 pub mod selftest;

@@ -24,21 +24,17 @@ use crate::engine::{
 };
 use crate::event::Event;
 use crate::filter::Filter;
+use crate::graph::{self, Growth, Step};
 use crate::log::{DamageKind, Entry, EntryKind, Log, LogError, LogOptions, LogPosition, LogReader};
 use crate::rows::{Claim, LinkedRow, Meta, PendingRow, Row, RowError, index_of, key};
 use crate::storage::Storage;
 use crate::txn::Txn;
 use crate::view::{Graph, Shared, StoreReader, View, read};
-use crate::weights::Progress;
 
 /// Below this many free bytes the store takes nothing more (NODE.md §9).
 pub const FREE_BYTES_MIN: u64 = 64 << 20;
 /// See [`StoreOptions::checkpoint_records_min`].
 const CHECKPOINT_RECORDS_MIN: u32 = 100_000;
-/// How much of a cover walk is done under the graph's lock at a time, in records visited.
-const WEIGHT_STEP_MAX: u64 = 4_096;
-/// Records raised under the graph's lock at a time.
-const RAISE_RECORDS: usize = 1_024;
 /// Log entries read ahead and prepared on all cores while the log is applied again.
 const REPLAY_ENTRIES: usize = 4_096;
 /// Log entries prepared together.
@@ -291,6 +287,7 @@ pub struct Store {
     checkpointed: u32,
     index_state: IndexState,
     recent: Recent,
+    growth: Growth,
 }
 
 impl Store {
@@ -371,8 +368,9 @@ impl Store {
         });
         let (index_state, recent) = (IndexState::Sound, Recent::default());
         let options = options.clone();
+        let growth = Growth::new(Arc::clone(&shared));
         let mut store =
-            Store { shared, options, place, engine, log, meta, checkpointed, index_state, recent };
+            Store { shared, options, place, engine, log, meta, checkpointed, index_state, recent, growth };
         store.restore_network()?;
         report.replayed = store.catch_up(true, &mut report.notes, progress)?;
         store.put_genesis()?;
@@ -390,6 +388,38 @@ impl Store {
     /// Nothing of the batch is acknowledged; it may still be there after a restart. A full disk is reported as
     /// [`StoreError::DiskFull`], and the store goes on when there is space again.
     pub fn apply(&mut self, puts: &[Put], pulses: &[(u64, Pulse)]) -> Result<Applied, StoreError> {
+        let applied = self.apply_ahead(puts, pulses)?;
+        if let Err(e) = self.growth.wait() {
+            self.note_failure(&e);
+            self.mend()?;
+        }
+        Ok(applied)
+    }
+
+    /// From now on the graph has a thread of its own, which [`apply_ahead`](Self::apply_ahead) is ahead of.
+    ///
+    /// # Errors
+    /// The system gives no thread: all goes on without.
+    pub(crate) fn start_graph_thread(&mut self) -> std::io::Result<()> {
+        self.growth.start_thread()
+    }
+
+    /// Has `then` called once readers see everything stored before, or have to be told that they will not. On the graph's
+    /// thread, if it has one.
+    pub(crate) fn when_seen(&self, then: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
+        self.growth.then(then);
+    }
+
+    /// As [`apply`](Self::apply), but readers may not see yet what is stored: nobody is to be told before
+    /// [`when_seen`](Self::when_seen).
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub(crate) fn apply_ahead(
+        &mut self,
+        puts: &[Put],
+        pulses: &[(u64, Pulse)],
+    ) -> Result<Applied, StoreError> {
         self.check_free()?;
         self.mend()?;
         let applied = self.apply_sound(puts, pulses);
@@ -483,6 +513,7 @@ impl Store {
             return Ok(Vec::new());
         }
         self.log.discard_pending();
+        self.growth.wait()?;
         let (mut settled, mut entries) = (Vec::new(), Vec::new());
         for (id, owner) in self.view().heaviest_rivals(count)? {
             let event = Event::NameHeld { id, owner };
@@ -491,6 +522,7 @@ impl Store {
             settled.push(SettledName { id, owner });
         }
         self.commit(&mut entries, &mut HashMap::new())?;
+        self.growth.wait()?;
         Ok(settled)
     }
 
@@ -588,6 +620,7 @@ impl Store {
     /// It could not be written; the store is not concerned.
     pub fn checkpoint(&mut self) -> Result<(), StoreError> {
         let Some(last) = self.meta.linked.checked_sub(1) else { return Ok(()) };
+        self.growth.wait()?;
         let row = self.engine.snapshot().get(&key::linked(last))?.ok_or(RowError('r'))?;
         let last = LinkedRow::decode(&row)?.row.hash;
         let graph = read(&self.shared.graph);
@@ -778,13 +811,10 @@ impl Store {
             engine.commit(applier.into_changes())?;
             let first = self.meta.linked;
             self.meta = meta;
-            for (index, new) in (first..).zip(newly_linked) {
-                insert_into_graph(&self.shared.graph, index, &new)?;
-                self.shared.horizon.fetch_max(index + 1, Ordering::Release);
-                linked.insert(new.hash, index);
-            }
-            raise_in_graph(&self.shared.graph, &raised);
+            linked.extend(newly_linked.iter().map(|new| new.hash).zip(first..));
+            self.growth.give(Step { first, linked: newly_linked, raised });
         }
+        self.growth.check()?;
         let changed = {
             let known = read(&shared.network);
             network.amended != known.amended || !Arc::ptr_eq(&network.roots, &known.roots)
@@ -803,6 +833,9 @@ impl Store {
     pub fn mend(&mut self) -> Result<(), StoreError> {
         if self.shared.damage_seen.swap(false, Ordering::Relaxed) {
             self.index_state = IndexState::Damaged;
+        }
+        if let Err(e) = self.growth.check() {
+            self.note_failure(&e);
         }
         if self.index_state == IndexState::Sound {
             return Ok(());
@@ -829,6 +862,7 @@ impl Store {
             *shared.engine.write().unwrap_or_else(std::sync::PoisonError::into_inner) = engine;
         };
         self.recent.clear();
+        self.growth.reset();
         // Closed until it is whole again: readers get an error, never a wrong answer.
         set(Arc::new(ClosedEngine));
         self.engine = Arc::new(ClosedEngine);
@@ -1013,43 +1047,6 @@ fn read_record(log: &LogReader, position: u64) -> Result<Option<Record>, IndexEr
     }
 }
 
-/// Adds a record to weights and tips, a bounded step at a time, so that readers get in between. One that is there
-/// already must be the same.
-fn insert_into_graph(graph: &RwLock<Graph>, index: u32, new: &NewlyLinked) -> Result<(), StoreError> {
-    let write = || graph.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-    // Rows that do not fit the graph: the index is damaged, as the graph's own rules admit nothing else.
-    let broken = |_: crate::weights::WeightsError| StoreError::from(RowError('r'));
-    let mut guard = write();
-    if index < guard.weights.len() {
-        let same = guard.weights.links(index) == Some(&new.links[..]);
-        return if same { Ok(()) } else { Err(RowError('r').into()) };
-    }
-    let mut insert = guard.weights.begin_insert(&new.links, new.score, new.eligible).map_err(broken)?;
-    loop {
-        match guard.weights.insert_step(&mut insert, WEIGHT_STEP_MAX).map_err(broken)? {
-            Progress::Done(_) => {
-                guard.tips.push(&new.links, new.eligible);
-                return Ok(());
-            }
-            Progress::More => {
-                drop(guard);
-                guard = write();
-            }
-        }
-    }
-}
-
-/// New records may link to these from now on.
-fn raise_in_graph(graph: &RwLock<Graph>, raised: &[u32]) {
-    for some in raised.chunks(RAISE_RECORDS) {
-        let mut guard = graph.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let Graph { weights, tips } = &mut *guard;
-        for index in some {
-            tips.raise(*index, weights.links(*index).unwrap_or_default());
-        }
-    }
-}
-
 /// Opens the index and reads its marks.
 pub(crate) fn open_index(place: &dyn EnginePlace) -> Result<(Arc<dyn Engine>, Meta), StoreError> {
     let engine = place.open()?;
@@ -1137,7 +1134,7 @@ fn extend_graph(
                 };
             let eligible = good && !row.temporal_violation;
             let new = NewlyLinked { hash: row.hash, links, score: row.score, eligible };
-            insert_into_graph(graph, index, &new)?;
+            graph::insert(graph, index, std::slice::from_ref(&new), |_| {})?;
         }
     }
     // What the checkpoint has from before they were.
@@ -1145,6 +1142,6 @@ fn extend_graph(
     for pair in engine.snapshot().range(&key::raised(0), &key::raised(linked)) {
         raised.push(index_of(&pair?.0).ok_or(RowError('l'))?);
     }
-    raise_in_graph(graph, &raised);
+    graph::raise(graph, &raised);
     if read(graph).weights.len() < linked { Err(RowError('r').into()) } else { Ok(()) }
 }

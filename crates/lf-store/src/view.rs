@@ -53,6 +53,13 @@ pub(crate) struct Shared {
     pub(crate) damage_seen: AtomicBool,
 }
 
+impl Shared {
+    /// The graph has this record now: readers may see it.
+    pub(crate) fn show(&self, index: u32) {
+        self.horizon.fetch_max(index + 1, Ordering::Release);
+    }
+}
+
 /// Reads a lock that a panicked thread may have left: what it guards is only ever replaced whole or grown.
 pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(std::sync::PoisonError::into_inner)

@@ -15,8 +15,8 @@
 //! # Code map
 //!
 //! `queue`: newest first, without duplicates · `fenwick`: sums along a path · `forest`: records, promoted
-//! records and paths, and the two operations that change the forest · `cover`: the walk that finds a cover, in
-//! bounded steps · `policy`: what to promote and what to pop · `insert`: one insert as a sequence of steps ·
+//! records and paths, and the two operations that change the forest · `cover`: the walk that finds a
+//! cover · `policy`: what to promote and what to pop · `insert`: one insert as a sequence of steps ·
 //! `checkpoint`: the state as bytes.
 //!
 //! # What is not here
@@ -149,7 +149,7 @@ impl Weights {
     /// * `eligible`: whether we would link to it ourselves (reputation). A hint for speed: weights are exact
     ///   whatever it says, but it keeps an attacker's records from collecting honest ones below them.
     ///
-    /// One record with a huge cover may take milliseconds; where that matters (a lock is held), use
+    /// One record with a huge cover may take milliseconds; where others read meanwhile, use
     /// [`begin_insert`](Self::begin_insert).
     ///
     /// # Errors
@@ -157,7 +157,8 @@ impl Weights {
     pub fn insert(&mut self, links: &[u32], score: u32, eligible: bool) -> Result<u32, WeightsError> {
         let mut insert = self.begin_insert(links, score, eligible)?;
         loop {
-            if let Progress::Done(index) = self.insert_step(&mut insert, u64::MAX)? {
+            insert.look(self);
+            if let Progress::Done(index) = self.advance(&mut insert)? {
                 return Ok(index);
             }
         }

@@ -1,7 +1,8 @@
-//! Group commit: any number of callers hand records to one thread, which stores what has come together with one fsync
-//! and then answers each of them.
+//! Group commit: any number of callers hand records to one thread, which stores what has come together with one fsync.
+//! The graph's thread, which comes after it, answers each of them.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -66,7 +67,8 @@ pub struct WriterThread {
 }
 
 impl StoreWriter {
-    /// Queues records and pulses; `reply` is called on the writer's thread once they are durable, or have failed.
+    /// Queues records and pulses; `reply` is called on a thread of the store's once they are durable and readers see them,
+    /// or they have failed.
     /// Waits while the queue is full.
     pub fn submit(
         &self,
@@ -123,11 +125,15 @@ impl StoreWriter {
 }
 
 impl WriterThread {
-    /// Starts the writer's thread. `on_linked` is told, on that thread, which indexes became linked, after their
-    /// writers were answered.
-    pub fn start(store: Store, on_linked: impl Fn(Range<u32>) + Send + 'static) -> Self {
+    /// Starts the writer's thread, and the graph's. `on_linked` is told, on the latter, which indexes became linked, after
+    /// their writers were answered.
+    pub fn start(mut store: Store, on_linked: impl Fn(Range<u32>) + Send + Sync + 'static) -> Self {
         let (sender, receiver) = sync_channel(QUEUE_JOBS_MAX);
-        let thread = std::thread::spawn(move || run(store, &receiver, on_linked));
+        if let Err(e) = store.start_graph_thread() {
+            tracing::warn!("weights are computed by the store's writer, which is slower: no thread: {e}");
+        }
+        let on_linked = Arc::new(on_linked);
+        let thread = std::thread::spawn(move || run(store, &receiver, &on_linked));
         WriterThread { writer: StoreWriter { sender }, thread }
     }
 
@@ -150,7 +156,7 @@ impl WriterThread {
 fn run(
     mut store: Store,
     receiver: &Receiver<Message>,
-    on_linked: impl Fn(Range<u32>),
+    on_linked: &Arc<impl Fn(Range<u32>) + Send + Sync + 'static>,
 ) -> Result<(), StoreError> {
     let mut stopping = false;
     while !stopping {
@@ -181,10 +187,7 @@ fn run(
             }
         }
         if !jobs.is_empty() {
-            let linked = store_jobs(&mut store, jobs);
-            if !linked.is_empty() {
-                on_linked(linked);
-            }
+            store_jobs(&mut store, jobs, on_linked);
         }
         if let Some(reply) = settle {
             reply(store.settle_names(SETTLE_NAMES));
@@ -198,43 +201,47 @@ fn run(
     store.close()
 }
 
-/// Stores all jobs as one batch and answers each. Returns what became linked.
-fn store_jobs(store: &mut Store, mut jobs: Vec<Job>) -> Range<u32> {
+/// Stores all jobs as one batch; each is answered once readers see what it stored.
+fn store_jobs(
+    store: &mut Store,
+    mut jobs: Vec<Job>,
+    on_linked: &Arc<impl Fn(Range<u32>) + Send + Sync + 'static>,
+) {
     let counts: Vec<usize> = jobs.iter().map(|job| job.puts.len()).collect();
     let puts: Vec<Put> = jobs.iter_mut().flat_map(|job| std::mem::take(&mut job.puts)).collect();
     let pulses: Vec<(u64, Pulse)> = jobs.iter().flat_map(|job| job.pulses.iter().copied()).collect();
-    match store.apply(&puts, &pulses) {
+    match store.apply_ahead(&puts, &pulses) {
         Ok(applied) => {
-            let mut records = applied.records.into_iter();
-            let mut news = applied.pulses.into_iter();
-            for (job, count) in jobs.into_iter().zip(counts) {
-                let answer = Answer {
-                    records: records.by_ref().take(count).collect(),
-                    pulses: news.by_ref().take(job.pulses.len()).collect(),
-                };
-                (job.reply)(Ok(answer));
-            }
-            applied.linked
+            let on_linked = Arc::clone(on_linked);
+            store.when_seen(move |seen| {
+                if let Err(e) = &seen {
+                    tracing::error!("{e}");
+                }
+                let mut records = applied.records.into_iter();
+                let mut news = applied.pulses.into_iter();
+                for (job, count) in jobs.into_iter().zip(counts) {
+                    let records = records.by_ref().take(count).collect();
+                    let pulses = news.by_ref().take(job.pulses.len()).collect();
+                    (job.reply)(seen.clone().map(|()| Answer { records, pulses }));
+                }
+                if seen.is_ok() && !applied.linked.is_empty() {
+                    on_linked(applied.linked);
+                }
+            });
         }
         // One job with records that would have to wait must not keep the others from being stored.
         Err(StoreError::PendingFull { .. }) if jobs.len() > 1 => {
-            let mut linked: Option<Range<u32>> = None;
             let mut puts = puts.into_iter();
             for (mut job, count) in jobs.into_iter().zip(counts) {
                 job.puts = puts.by_ref().take(count).collect();
-                let new = store_jobs(store, vec![job]);
-                if !new.is_empty() {
-                    linked = Some(linked.map_or(new.start, |l| l.start)..new.end);
-                }
+                store_jobs(store, vec![job], on_linked);
             }
-            linked.unwrap_or(0..0)
         }
         Err(e) => {
             tracing::error!("{e}");
             for job in jobs {
                 (job.reply)(Err(e.clone()));
             }
-            0..0
         }
     }
 }

@@ -14,7 +14,6 @@
 //! | trailer | CRC-32 of everything before |
 //!
 //! Policy memory: budget, sampler, promotions, pops, refusals u64, typical lag u32, 33 lag buckets u32.
-//! The clocks of paths are not saved: they only mean something within one walk.
 
 use std::io::{self, Read, Write};
 

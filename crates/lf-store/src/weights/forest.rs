@@ -72,10 +72,6 @@ pub(super) struct Path {
     pub(super) sums: Sums,
     /// Slot the top hangs from, or `NONE`.
     pub(super) up: u32,
-    /// The highest position that the walk `clock_stamp` has reached.
-    pub(super) clock_position: u32,
-    /// The walk that last reached this path; 0: none.
-    pub(super) clock_stamp: u64,
 }
 
 /// Which forest roots a new parent may take as children.

@@ -1,10 +1,13 @@
 //! One insert as a sequence of bounded steps, so that a record with a huge cover (an attacker's: milliseconds) never
-//! keeps queries waiting: the caller gives up its lock between steps.
+//! keeps queries waiting.
 //!
 //! First the cover of the new record is computed, which changes nothing; then its score is added to the cover in one
 //! go (nanoseconds an element), and the record exists. What may follow are the walks of a promotion and of pops,
-//! each again read-only until it is applied in one go. So weights are exact between any two steps.
+//! each again read-only until it is applied in one go. So weights are exact between any two steps, and may be read
+//! during the walks, which are nearly all of the time: [`Insert::look`] borrows the weights, [`Weights::advance`] has
+//! them for itself.
 
+use super::cover::Walk;
 use super::{LINKS_MAX, NONE, Weights, WeightsError};
 
 /// An insert in progress, see [`Weights::begin_insert`].
@@ -19,6 +22,21 @@ pub struct Insert {
     eligible: bool,
     contested: Option<(u32, u32)>,
     stage: Stage,
+    /// Lent by the weights until all is done.
+    walk: Walk,
+}
+
+impl Insert {
+    /// Does what only looks at the weights, until it is [`Weights::advance`]'s turn. Takes 10 to 50 ns for each element of
+    /// a cover.
+    ///
+    /// The weights must be those that this insert was begun with, and nobody else may insert meanwhile.
+    pub fn look(&mut self, weights: &Weights) {
+        // One that was abandoned, or whose walk is back with the weights, has nothing to look for.
+        if weights.ticket == self.ticket {
+            self.walk.run(&weights.forest);
+        }
+    }
 }
 
 /// Whose cover is being computed.
@@ -37,7 +55,7 @@ enum Stage {
 /// How far an insert is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// Call [`Weights::insert_step`] again. The record may or may not exist yet: [`Weights::len`] tells.
+    /// Call [`Insert::look`] and [`Weights::advance`] again. The record may or may not exist yet: [`Weights::len`] tells.
     More,
     /// The record has this index, and all is done.
     Done(u32),
@@ -69,7 +87,8 @@ impl Weights {
             return Err(WeightsError::Full);
         }
         self.ticket += 1;
-        self.walk.begin(index, links);
+        let mut walk = std::mem::take(&mut self.walk);
+        walk.begin(&self.forest, links);
         let mut kept = [0; LINKS_MAX];
         kept[..links.len()].copy_from_slice(links);
         Ok(Insert {
@@ -81,72 +100,69 @@ impl Weights {
             eligible,
             contested: None,
             stage: Stage::Cover,
+            walk,
         })
     }
 
-    /// Goes on with an insert, for about `work_max` queue operations (roughly 10 to 50 ns each). Until the step that
-    /// makes [`len`](Self::len) grow, all weights are as before; from then on the record counts.
-    ///
-    /// One step may exceed `work_max` by one list of the forest and by applying one cover.
+    /// Applies what an insert has found (nothing, if it has not looked), and begins its next walk, if there is one. Until the
+    /// call that makes [`len`](Self::len) grow, all weights are as before; from then on the record counts. Takes
+    /// nanoseconds for each element of a cover.
     ///
     /// # Errors
     /// [`WeightsError::Abandoned`] if another insert was begun since.
-    pub fn insert_step(&mut self, insert: &mut Insert, work_max: u64) -> Result<Progress, WeightsError> {
+    pub fn advance(&mut self, insert: &mut Insert) -> Result<Progress, WeightsError> {
         if insert.ticket != self.ticket {
             return Err(WeightsError::Abandoned);
         }
-        let mut work = work_max.max(1);
-        loop {
+        if !matches!(insert.stage, Stage::Done) && insert.walk.is_complete() {
+            self.apply(insert);
             if matches!(insert.stage, Stage::Done) {
-                return Ok(Progress::Done(insert.index));
+                self.walk = std::mem::take(&mut insert.walk);
             }
-            if !self.walk.run(&mut self.forest, &mut work) {
-                return Ok(Progress::More);
-            }
-            self.advance(insert);
         }
+        Ok(if matches!(insert.stage, Stage::Done) { Progress::Done(insert.index) } else { Progress::More })
     }
 
     /// Applies the walk that is complete, and begins the next one.
-    fn advance(&mut self, insert: &mut Insert) {
+    fn apply(&mut self, insert: &mut Insert) {
         match std::mem::replace(&mut insert.stage, Stage::Done) {
             Stage::Cover => {
                 let links = &insert.links[..insert.links_len as usize];
-                let cover = self.walk.cover();
+                let cover = insert.walk.cover();
                 let plan = self.chooser.apply(&mut self.forest, cover, links, insert.score, insert.eligible);
                 insert.contested = plan.contested;
                 match plan.promote {
                     Some(leaf) => {
-                        self.begin_walk(leaf);
+                        self.begin_walk(&mut insert.walk, leaf);
                         insert.stage = Stage::Promote(leaf);
                     }
                     None => insert.stage = self.begin_pops(insert),
                 }
             }
             Stage::Promote(leaf) => {
-                self.finish_promotion(leaf);
+                self.chooser.promote(&mut self.forest, leaf, insert.walk.cover());
                 insert.stage = self.begin_pops(insert);
             }
             Stage::Pop(mut slots) => {
                 if let Some(slot) = slots.pop() {
-                    self.finish_pop(slot);
+                    self.finish_pop(slot, insert.walk.cover());
                 }
-                insert.stage = self.next_pop(slots);
+                insert.stage = self.next_pop(&mut insert.walk, slots);
             }
             Stage::Done => {}
         }
     }
 
     /// The pops that the new record's cover asks for.
-    fn begin_pops(&mut self, insert: &Insert) -> Stage {
+    fn begin_pops(&mut self, insert: &mut Insert) -> Stage {
         let slots = insert.contested.and_then(|contested| self.chooser.to_pop(&mut self.forest, contested));
-        self.next_pop(slots.unwrap_or_default())
+        self.next_pop(&mut insert.walk, slots.unwrap_or_default())
     }
 
-    fn next_pop(&mut self, slots: Vec<u32>) -> Stage {
+    fn next_pop(&self, walk: &mut Walk, slots: Vec<u32>) -> Stage {
         match slots.last() {
             Some(&slot) => {
-                self.begin_walk(self.forest.slots[slot as usize].record);
+                self.begin_walk(walk, self.forest.slots[slot as usize].record);
                 Stage::Pop(slots)
             }
             None => Stage::Done,
@@ -157,7 +173,7 @@ impl Weights {
     ///
     /// By its links also if it is promoted: nothing among its ancestors reaches back to it, so nothing skipped
     /// relies on its own list.
-    fn begin_walk(&mut self, record: u32) {
-        self.walk.begin(self.forest.len(), self.forest.links(record));
+    fn begin_walk(&self, walk: &mut Walk, record: u32) {
+        walk.begin(&self.forest, self.forest.links(record));
     }
 }

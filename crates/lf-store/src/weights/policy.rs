@@ -190,14 +190,9 @@ impl Chooser {
 }
 
 impl Weights {
-    /// Ends a promotion or a pop whose walk is complete.
-    pub(super) fn finish_promotion(&mut self, leaf: u32) {
-        self.chooser.promote(&mut self.forest, leaf, self.walk.cover());
-    }
-
-    /// Makes a forest root a leaf again, its walk being complete.
-    pub(super) fn finish_pop(&mut self, slot: u32) {
-        self.forest.pop(slot, self.walk.cover());
+    /// Makes a forest root a leaf again, `cover` being its cover.
+    pub(super) fn finish_pop(&mut self, slot: u32, cover: &[u32]) {
+        self.forest.pop(slot, cover);
         self.chooser.pops += 1;
     }
 }

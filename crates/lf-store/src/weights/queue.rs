@@ -7,7 +7,7 @@
 const LEVELS: usize = 4;
 
 /// The queue. All operations are constant time up to 2²⁴ records, and look at one more word for each 2²⁴ beyond.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct NewestFirst {
     levels: [Vec<u64>; LEVELS],
 }

@@ -1,0 +1,190 @@
+//! The graph's writer: weights and tips take what the index has linked, in its order.
+//!
+//! It is a stage of its own because it may be the slowest: with a thread ([`Growth::start_thread`]) the store's writer goes
+//! on with the next batch meanwhile. Nobody is told that a batch is stored before the graph has it.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+use crate::apply::NewlyLinked;
+use crate::rows::RowError;
+use crate::store::StoreError;
+use crate::view::{Graph, Shared, read};
+use crate::weights::Progress;
+
+/// Steps that may wait for the thread; beyond them the store's writer waits.
+const QUEUE_STEPS: usize = 4;
+/// Records raised under the graph's lock at a time.
+const RAISE_RECORDS: usize = 1_024;
+
+/// What one commit of the index has linked.
+pub(crate) struct Step {
+    /// The index of the first.
+    pub(crate) first: u32,
+    pub(crate) linked: Vec<NewlyLinked>,
+    /// Indexes of records that new ones may link to from now on.
+    pub(crate) raised: Vec<u32>,
+}
+
+/// Told whether everything before it is in the graph.
+type Then = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+enum Task {
+    Step(Step),
+    Then(Then),
+}
+
+/// The first failure: after it the graph takes nothing until it is made good.
+type Failed = Arc<Mutex<Option<StoreError>>>;
+
+/// Gives the graph its steps, in order.
+pub(crate) struct Growth {
+    shared: Arc<Shared>,
+    failed: Failed,
+    thread: Option<(SyncSender<Task>, JoinHandle<()>)>,
+}
+
+impl Growth {
+    /// Without a thread: whoever gives a step takes it.
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Growth { shared, failed: Failed::default(), thread: None }
+    }
+
+    /// From now on a thread takes the steps.
+    ///
+    /// # Errors
+    /// The system gives no thread: all goes on without.
+    pub(crate) fn start_thread(&mut self) -> std::io::Result<()> {
+        let (sender, tasks): (_, Receiver<Task>) = sync_channel(QUEUE_STEPS);
+        let (shared, failed) = (Arc::clone(&self.shared), Arc::clone(&self.failed));
+        let run = move || tasks.iter().for_each(|task| run(&shared, &failed, task));
+        let thread = std::thread::Builder::new().name("lf-graph".to_owned()).spawn(run)?;
+        self.thread = Some((sender, thread));
+        Ok(())
+    }
+
+    fn give_task(&self, task: Task) {
+        match &self.thread {
+            // A thread that is gone has hit a bug: what it drops answers with an error, and so does what comes next.
+            Some((sender, _)) => drop(sender.send(task)),
+            None => run(&self.shared, &self.failed, task),
+        }
+    }
+
+    /// The graph's next step. Whether it was taken, [`then`](Self::then) and its like tell.
+    pub(crate) fn give(&self, step: Step) {
+        self.give_task(Task::Step(step));
+    }
+
+    /// Has `then` called once everything given before is in the graph, or has failed.
+    pub(crate) fn then(&self, then: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
+        self.give_task(Task::Then(Box::new(then)));
+    }
+
+    /// Waits until everything given before is in the graph.
+    ///
+    /// # Errors
+    /// What was given does not fit the graph: the index is damaged.
+    pub(crate) fn wait(&self) -> Result<(), StoreError> {
+        if self.thread.is_none() {
+            return self.check();
+        }
+        let (sender, done) = sync_channel(1);
+        // Nobody waits any more only if this thread is gone.
+        self.then(move |result| drop(sender.send(result)));
+        done.recv().unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Whether something has failed so far.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        failure(&self.failed).as_ref().map_or(Ok(()), |e| Err(e.clone()))
+    }
+
+    /// Waits, and forgets what failed: the graph is about to be made good.
+    pub(crate) fn reset(&self) {
+        let _ = self.wait();
+        *failure(&self.failed) = None;
+    }
+}
+
+impl Drop for Growth {
+    fn drop(&mut self) {
+        if let Some((sender, thread)) = self.thread.take() {
+            drop(sender);
+            // One that hit a bug is gone all the same.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn failure(failed: &Failed) -> std::sync::MutexGuard<'_, Option<StoreError>> {
+    failed.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn run(shared: &Shared, failed: &Failed, task: Task) {
+    let before = failure(failed).clone();
+    match task {
+        Task::Step(_) if before.is_some() => {}
+        Task::Step(step) => {
+            let taken = insert(&shared.graph, step.first, &step.linked, |index| shared.show(index));
+            match taken {
+                Ok(()) => raise(&shared.graph, &step.raised),
+                Err(e) => *failure(failed) = Some(e),
+            }
+        }
+        Task::Then(then) => then(before.map_or(Ok(()), Err)),
+    }
+}
+
+/// Adds records to weights and tips, the first of which has the index `first`; one that is there already must be the
+/// same. `inserted` is told each. Readers are kept out only while a cover is applied.
+///
+/// # Errors
+/// They do not fit: the index is damaged, as the graph's own rules admit nothing else.
+pub(crate) fn insert(
+    graph: &RwLock<Graph>,
+    first: u32,
+    records: &[NewlyLinked],
+    mut inserted: impl FnMut(u32),
+) -> Result<(), StoreError> {
+    let write = || graph.write().unwrap_or_else(PoisonError::into_inner);
+    let broken = || StoreError::from(RowError('r'));
+    let mut guard = write();
+    for (index, new) in (first..).zip(records) {
+        if index < guard.weights.len() {
+            if guard.weights.links(index) != Some(&new.links[..]) {
+                return Err(broken());
+            }
+            inserted(index);
+            continue;
+        }
+        let begun = guard.weights.begin_insert(&new.links, new.score, new.eligible);
+        let mut insert = begun.ok().filter(|_| index == guard.weights.len()).ok_or_else(broken)?;
+        loop {
+            drop(guard);
+            insert.look(&read(graph).weights);
+            guard = write();
+            if let Progress::Done(_) = guard.weights.advance(&mut insert).map_err(|_| broken())? {
+                break;
+            }
+        }
+        guard.tips.push(&new.links, new.eligible);
+        inserted(index);
+    }
+    Ok(())
+}
+
+/// New records may link to these from now on.
+pub(crate) fn raise(graph: &RwLock<Graph>, raised: &[u32]) {
+    for some in raised.chunks(RAISE_RECORDS) {
+        let mut guard = graph.write().unwrap_or_else(PoisonError::into_inner);
+        let Graph { weights, tips } = &mut *guard;
+        for index in some {
+            tips.raise(*index, weights.links(*index).unwrap_or_default());
+        }
+    }
+}
