@@ -35,9 +35,11 @@ impl Default for Policy {
 }
 
 /// A promotion in this relation to the work of inserts since the last one: cheap when the candidate has seen the
-/// newest promoted record (it will continue that path), dearer when it may start a fork.
+/// newest promoted record (it will continue that path), dearer when it may start a fork, or when most promotions come to
+/// nothing, as among very many records in flight.
 const PROMOTE_COST: u64 = 4;
 const PROMOTE_COST_FORK: u64 = 16;
+const PROMOTE_COST_MAX: u64 = 32;
 
 /// How many records may be popped at once without debt.
 const POP_CHAIN_FREE: usize = 64;
@@ -140,6 +142,7 @@ impl Chooser {
 
         self.budget = self.budget.saturating_add(cover.len() as u64);
         let cost = if candidate_is_sure { PROMOTE_COST } else { PROMOTE_COST_FORK };
+        let cost = cost.max((self.refusals / self.promotions.max(1)).min(PROMOTE_COST_MAX));
         let affordable = roots >= self.policy.roots_min && self.budget >= cost * cover.len() as u64;
         let promote = candidate.filter(|_| affordable);
         if promote.is_some() {

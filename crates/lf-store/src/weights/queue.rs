@@ -1,8 +1,8 @@
 //! A priority queue of record indexes: newest (highest) first, and an index that is already in is not added again.
 //!
-//! A tree of bit sets, four levels of 64 each: a bit of a higher level says that the word below is not zero. Push and
-//! pop touch four words at most, of which the upper ones are always cached; a heap would need a set beside it to
-//! drop duplicates.
+//! A tree of bit sets, four levels of 64 each: a bit of a higher level says that the word below is not zero (but of the
+//! word that is being emptied, it may say so for longer). Push and pop touch one word mostly, four at most, of which the
+//! upper ones are always cached; a heap would need a set beside it to drop duplicates.
 
 const LEVELS: usize = 4;
 
@@ -10,6 +10,8 @@ const LEVELS: usize = 4;
 #[derive(Clone, Debug, Default)]
 pub(super) struct NewestFirst {
     levels: [Vec<u64>; LEVELS],
+    /// A word of the lowest level, with nothing in the words above it.
+    current: usize,
 }
 
 impl NewestFirst {
@@ -31,6 +33,10 @@ impl NewestFirst {
     #[inline]
     pub(super) fn push(&mut self, index: u32) {
         let mut bit = index as usize;
+        if bit / 64 > self.current {
+            self.leave();
+            self.current = bit / 64;
+        }
         for level in &mut self.levels {
             let word = &mut level[bit / 64];
             let was_empty = *word == 0;
@@ -45,21 +51,34 @@ impl NewestFirst {
     /// Takes the highest index out.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<u32> {
-        let top = &self.levels[LEVELS - 1];
-        let mut position = top.iter().rposition(|&word| word != 0)?;
-        for level in self.levels.iter().rev() {
-            position = position * 64 + highest_bit(level[position]);
+        let mut word = *self.levels[0].get(self.current)?;
+        if word == 0 {
+            self.leave();
+            let top = &self.levels[LEVELS - 1];
+            let mut position = top.iter().rposition(|&word| word != 0)?;
+            for level in self.levels[1..].iter().rev() {
+                position = position * 64 + highest_bit(level[position]);
+            }
+            self.current = position;
+            word = self.levels[0][position];
         }
-        let index = position;
-        for level in &mut self.levels {
-            let word = &mut level[position / 64];
-            *word &= !(1 << (position % 64));
-            if *word != 0 {
-                break;
+        let bit = highest_bit(word);
+        self.levels[0][self.current] = word & !(1 << bit);
+        u32::try_from(self.current * 64 + bit).ok()
+    }
+
+    /// Makes the upper levels say what they have to of the current word.
+    fn leave(&mut self) {
+        let mut position = self.current;
+        for level in 0..LEVELS - 1 {
+            if self.levels[level].get(position).is_none_or(|&word| word != 0) {
+                return;
+            }
+            if let Some(above) = self.levels[level + 1].get_mut(position / 64) {
+                *above &= !(1 << (position % 64));
             }
             position /= 64;
         }
-        u32::try_from(index).ok()
     }
 
     /// Takes everything out.
