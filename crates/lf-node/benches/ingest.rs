@@ -100,7 +100,8 @@ fn measure(
 ) {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let querying = scope.spawn(|| queries(&stop));
+        let querying = std::thread::Builder::new().name("queries".to_owned());
+        let querying = querying.spawn_scoped(scope, || queries(&stop)).unwrap();
         let (begun, cpu) = (Instant::now(), processor_time().unwrap_or_default());
         let report = node.import(file, &mut |_| {}, &AtomicBool::new(false)).unwrap();
         let wall = begun.elapsed();

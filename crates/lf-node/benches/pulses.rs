@@ -263,7 +263,7 @@ fn main() {
         local_test: true,
         certificates: &NoCertificates,
     };
-    let thread = WriterThread::start(store, |_| {});
+    let thread = WriterThread::start(store, |_| {}).unwrap();
     let writer = thread.writer();
     let mut bench =
         Bench { reader, writer, rules, known: KnownPulses::default(), chains, round: 0, forged: 0 };

@@ -189,7 +189,8 @@ impl Node {
         let thread = WriterThread::start(store, move |range| {
             signal.nudge();
             on_linked(range);
-        });
+        })
+        .map_err(|e| NodeError::Thread(e.to_string()))?;
         let inner = Inner {
             reader,
             writer: thread.writer(),

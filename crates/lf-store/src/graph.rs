@@ -54,7 +54,7 @@ impl Growth {
     /// From now on a thread takes the steps.
     ///
     /// # Errors
-    /// The system gives no thread: all goes on without.
+    /// The system gives no thread.
     pub(crate) fn start_thread(&mut self) -> std::io::Result<()> {
         let (sender, tasks): (_, Receiver<Task>) = sync_channel(QUEUE_STEPS);
         let (shared, failed) = (Arc::clone(&self.shared), Arc::clone(&self.failed));

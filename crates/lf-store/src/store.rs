@@ -399,7 +399,7 @@ impl Store {
     /// From now on the graph has a thread of its own, which [`apply_ahead`](Self::apply_ahead) is ahead of.
     ///
     /// # Errors
-    /// The system gives no thread: all goes on without.
+    /// The system gives no thread.
     pub(crate) fn start_graph_thread(&mut self) -> std::io::Result<()> {
         self.growth.start_thread()
     }

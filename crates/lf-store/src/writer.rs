@@ -127,14 +127,19 @@ impl StoreWriter {
 impl WriterThread {
     /// Starts the writer's thread, and the graph's. `on_linked` is told, on the latter, which indexes became linked, after
     /// their writers were answered.
-    pub fn start(mut store: Store, on_linked: impl Fn(Range<u32>) + Send + Sync + 'static) -> Self {
+    ///
+    /// # Errors
+    /// The system gives no threads.
+    pub fn start(
+        mut store: Store,
+        on_linked: impl Fn(Range<u32>) + Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(QUEUE_JOBS_MAX);
-        if let Err(e) = store.start_graph_thread() {
-            tracing::warn!("weights are computed by the store's writer, which is slower: no thread: {e}");
-        }
+        store.start_graph_thread()?;
         let on_linked = Arc::new(on_linked);
-        let thread = std::thread::spawn(move || run(store, &receiver, &on_linked));
-        WriterThread { writer: StoreWriter { sender }, thread }
+        let run = move || run(store, &receiver, &on_linked);
+        let thread = std::thread::Builder::new().name("lf-store".to_owned()).spawn(run)?;
+        Ok(WriterThread { writer: StoreWriter { sender }, thread })
     }
 
     /// A handle for callers.

@@ -64,7 +64,7 @@ fn child() {
         println!("\nnote {line}");
     }
     println!("\nopened {done}");
-    let writer = WriterThread::start(store, |_| {});
+    let writer = WriterThread::start(store, |_| {}).unwrap();
     let mut random = Random(done as u64);
     while done < puts.len() {
         let count = (1 + random.below(12)).min(puts.len() - done);
