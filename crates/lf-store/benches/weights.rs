@@ -167,7 +167,10 @@ fn huge_cover(c: &mut Criterion) {
             break;
         }
     }
-    println!("huge cover: walked in {looked:.1?} beside readers, applied in {applied:.1?}; {:?}", probe.stats());
+    println!(
+        "huge cover: walked in {looked:.1?} beside readers, applied in {applied:.1?}; {:?}",
+        probe.stats()
+    );
     group.bench_function("insert", |bencher| {
         bencher.iter_batched_ref(
             || weights.clone(),

@@ -17,7 +17,7 @@
 //! `queue`: newest first, without duplicates · `fenwick`: sums along a path · `forest`: records, promoted
 //! records and paths, and the two operations that change the forest · `cover`: the walk that finds a
 //! cover · `policy`: what to promote and what to pop · `insert`: one insert as a sequence of steps ·
-//! `checkpoint`: the state as bytes.
+//! `checkpoint`: the state as bytes · `shared`: numbers that are read while they change.
 //!
 //! # What is not here
 //!
@@ -31,11 +31,14 @@ mod forest;
 mod insert;
 mod policy;
 mod queue;
+mod shared;
 #[cfg(test)]
 mod tests;
 
 pub use self::checkpoint::CheckpointError;
 pub use self::insert::{Insert, Progress};
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::cover::Walk;
 use self::forest::Forest;
@@ -74,6 +77,9 @@ pub enum WeightsError {
     /// This insert was given up when a later one began.
     #[error("the insert was abandoned when another one began")]
     Abandoned,
+    /// An insert is half done: it must be finished first.
+    #[error("another insert is half done")]
+    Unfinished,
 }
 
 /// Figures about the forest, for metrics and tests.
@@ -103,13 +109,22 @@ pub struct Stats {
 /// assert_eq!(weights.weight(genesis), Some(135)); // the last record counts once
 /// # Ok::<(), lf_store::weights::WeightsError>(())
 /// ```
-#[derive(Clone)]
 pub struct Weights {
     forest: Forest,
     walk: Walk,
     chooser: Chooser,
     /// Number of the insert that was begun last: an older [`Insert`] must not touch the walk of a newer one.
     ticket: u64,
+    /// Whether a record that does not exist yet counts in some weights already.
+    counting: AtomicBool,
+}
+
+impl Clone for Weights {
+    fn clone(&self) -> Self {
+        let counting = AtomicBool::new(self.counting.load(Ordering::Relaxed));
+        let (forest, walk, chooser) = (self.forest.clone(), self.walk.clone(), self.chooser.clone());
+        Self { forest, walk, chooser, ticket: self.ticket, counting }
+    }
 }
 
 impl Default for Weights {
@@ -129,7 +144,7 @@ impl Weights {
     }
 
     fn from_parts(forest: Forest, chooser: Chooser) -> Self {
-        Self { forest, walk: Walk::default(), chooser, ticket: 0 }
+        Self { forest, walk: Walk::default(), chooser, ticket: 0, counting: AtomicBool::new(false) }
     }
 
     /// How many records there are; also the index the next one gets.
@@ -184,12 +199,14 @@ impl Weights {
         Stats { cover_len: self.walk.cover().len(), ..self.chooser.stats() }
     }
 
-    /// Writes all that later inserts and queries need, in the format of `checkpoint`. An insert that is in
-    /// progress and not yet applied is not part of it.
+    /// Writes all that later inserts and queries need, in the format of `checkpoint`.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// Those of `out`, or an insert is half done.
     pub fn write_checkpoint(&self, out: &mut impl std::io::Write) -> std::io::Result<()> {
+        if self.counting.load(Ordering::Relaxed) {
+            return Err(std::io::Error::other(WeightsError::Unfinished));
+        }
         checkpoint::write(&self.forest, &self.chooser, out)
     }
 

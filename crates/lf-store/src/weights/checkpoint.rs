@@ -20,6 +20,7 @@ use std::io::{self, Read, Write};
 use super::fenwick::Sums;
 use super::forest::{Forest, Kind, Node, Path, Slot};
 use super::policy::{Chooser, LAG_BUCKETS, Lags, Policy, Sampler};
+use super::shared::{SharedCount, SharedSum};
 use super::{LINKS_MAX, NONE, push_tight};
 
 const MAGIC: [u8; 8] = *b"LFWEIGHT";
@@ -92,10 +93,15 @@ pub(super) fn write(forest: &Forest, chooser: &Chooser, out: &mut impl Write) ->
     out.put_checksum()?;
     for node in &forest.nodes {
         let mut entry = [0; 20];
-        entry[..8].copy_from_slice(&node.added.to_le_bytes());
+        entry[..8].copy_from_slice(&node.added.get().to_le_bytes());
         entry[8..12].copy_from_slice(&node.up.to_le_bytes());
         entry[12..16].copy_from_slice(&node.anchor_or_slot.to_le_bytes());
-        entry[16..].copy_from_slice(&[node.links_len, node.hits, node.kind as u8, u8::from(node.eligible)]);
+        entry[16..].copy_from_slice(&[
+            node.links_len,
+            node.hits.get(),
+            node.kind as u8,
+            u8::from(node.eligible),
+        ]);
         out.put(&entry)?;
     }
     out.put_u32s(&forest.links)?;
@@ -142,7 +148,16 @@ pub(super) fn read(policy: Policy, input: &mut impl Read) -> Result<(Forest, Cho
         links_start += u64::from(links_len);
         push_tight(
             &mut forest.nodes,
-            Node { added, up, anchor_or_slot, links_start: start, links_len, hits, kind, eligible },
+            Node {
+                added: SharedSum::new(added),
+                up,
+                anchor_or_slot,
+                links_start: start,
+                links_len,
+                hits: SharedCount::new(hits),
+                kind,
+                eligible,
+            },
         );
         Ok(())
     })?;

@@ -10,6 +10,8 @@ use super::queue::NewestFirst;
 pub(super) struct Walk {
     queue: NewestFirst,
     cover: Vec<u32>,
+    /// Those of the cover that are promoted.
+    promoted: Vec<u32>,
     /// Whether the cover is complete.
     complete: bool,
     /// Number of this walk: a clock with another number counts as not reached.
@@ -34,6 +36,7 @@ impl Walk {
         self.queue.make_room(forest.len());
         self.queue.clear();
         self.cover.clear();
+        self.promoted.clear();
         self.complete = false;
         self.stamp += 1;
         if self.clocks.len() < forest.paths.len() {
@@ -57,6 +60,7 @@ impl Walk {
             let node = &forest.nodes[record as usize];
             if node.kind == Kind::Promoted {
                 let slot = &forest.slots[node.anchor_or_slot as usize];
+                self.promoted.push(record);
                 // Not covered means that nothing above on the path was reached, so this is the highest.
                 self.clocks[slot.path as usize] = Clock { stamp: self.stamp, position: slot.position };
             }
@@ -91,8 +95,15 @@ impl Walk {
         &self.cover
     }
 
+    /// Its promoted elements, newest first.
+    pub(super) fn promoted(&self) -> &[u32] {
+        &self.promoted
+    }
+
     /// Bytes of memory in use.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.queue.memory_bytes() + self.cover.capacity() * 4 + self.clocks.capacity() * size_of::<Clock>()
+        self.queue.memory_bytes()
+            + (self.cover.capacity() + self.promoted.capacity()) * 4
+            + self.clocks.capacity() * size_of::<Clock>()
     }
 }

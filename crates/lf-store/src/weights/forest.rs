@@ -9,6 +9,7 @@
 //! * a slot keeps its record for ever, so what once pointed to a newer record always does.
 
 use super::fenwick::Sums;
+use super::shared::{SharedCount, SharedSum};
 use super::{NONE, push_tight};
 
 /// What a record is in the forest.
@@ -27,7 +28,7 @@ pub(super) enum Kind {
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     /// What was added to the record alone, modulo 2⁶⁴; a promoted record's is in its path instead.
-    pub(super) added: u64,
+    pub(super) added: SharedSum,
     /// Slot of the promoted record it hangs from, or `NONE`.
     pub(super) up: u32,
     /// A leaf: the newest promoted record among its ancestors when it came, or `NONE`. Others: their slot.
@@ -37,7 +38,7 @@ pub(super) struct Node {
     /// How many links it has.
     pub(super) links_len: u8,
     /// In how many covers it has been while a leaf root: its descendants, about. Stops at 255.
-    pub(super) hits: u8,
+    pub(super) hits: SharedCount,
     /// Its part in the forest.
     pub(super) kind: Kind,
     /// The caller's hint.
@@ -126,12 +127,12 @@ impl Forest {
         }
         self.links.extend_from_slice(links);
         let node = Node {
-            added: u64::from(score),
+            added: SharedSum::new(u64::from(score)),
             up: NONE,
             anchor_or_slot: anchor,
             links_start,
             links_len: links.len() as u8,
-            hits: 0,
+            hits: SharedCount::default(),
             kind: Kind::Leaf,
             eligible,
         };
@@ -161,7 +162,7 @@ impl Forest {
     pub(super) fn weight(&self, record: u32) -> Option<u64> {
         let node = self.nodes.get(record as usize)?;
         let (mut weight, mut up) =
-            if node.kind == Kind::Promoted { (0, node.anchor_or_slot) } else { (node.added, node.up) };
+            if node.kind == Kind::Promoted { (0, node.anchor_or_slot) } else { (node.added.get(), node.up) };
         while let Some((slot, path)) = self.live(up) {
             weight = weight.wrapping_add(path.sums.suffix(slot.position as usize));
             up = path.up;
@@ -172,18 +173,18 @@ impl Forest {
     /// Adds to a record, and thereby to its whole subtree.
     #[inline]
     pub(super) fn add(&mut self, record: u32, value: u64) {
-        let node = &mut self.nodes[record as usize];
+        let node = &self.nodes[record as usize];
         if node.kind == Kind::Promoted {
             let slot = &self.slots[node.anchor_or_slot as usize];
             self.paths[slot.path as usize].sums.add(slot.position as usize, value);
         } else {
-            node.added = node.added.wrapping_add(value);
+            node.added.add(value);
         }
     }
 
     /// Makes the leaf root `leaf` the parent of those forest roots of its `cover` that `adoption` allows.
     pub(super) fn promote(&mut self, leaf: u32, cover: &[u32], adoption: Adoption) {
-        let had = self.nodes[leaf as usize].added;
+        let had = self.nodes[leaf as usize].added.get();
         debug_assert!(self.nodes[leaf as usize].kind == Kind::Leaf && self.nodes[leaf as usize].up == NONE);
         let new_slot = self.slots.len() as u32; // a record has one slot in its life, so there is room
         let (mut heavy, mut heavy_size, mut size) = (NONE, 0u32, 1u32);
@@ -230,7 +231,7 @@ impl Forest {
         let node = &mut self.nodes[leaf as usize];
         node.kind = Kind::Promoted;
         node.anchor_or_slot = new_slot;
-        node.added = 0;
+        node.added = SharedSum::default();
     }
 
     /// Makes a promoted forest root a leaf again, `cover` being its cover.
@@ -252,7 +253,7 @@ impl Forest {
         slot.rest = cover.into();
         let node = &mut self.nodes[slot.record as usize];
         node.kind = Kind::Popped;
-        node.added = had;
+        node.added = SharedSum::new(had);
         for &record in cover {
             let node = &mut self.nodes[record as usize];
             if node.up != slot_index {

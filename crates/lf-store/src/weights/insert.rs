@@ -1,13 +1,15 @@
 //! One insert as a sequence of bounded steps, so that a record with a huge cover (an attacker's: milliseconds) never
 //! keeps queries waiting.
 //!
-//! First the cover of the new record is computed, which changes nothing; then its score is added to the cover in one
-//! go (nanoseconds an element), and the record exists. What may follow are the walks of a promotion and of pops,
-//! each again read-only until it is applied in one go. So weights are exact between any two steps, and may be read
-//! during the walks, which are nearly all of the time: [`Insert::look`] borrows the weights, [`Weights::advance`] has
-//! them for itself.
+//! First the cover of the new record is computed, and its score is added to most of it; then to the rest, and the record
+//! exists. What may follow are the walks of a promotion and of pops, each read-only until it is applied in one go.
+//! [`Insert::look`], nearly all of the time, only borrows the weights: whoever reads one meanwhile gets it exactly, with
+//! the new record or without. [`Weights::advance`] has them for itself.
+
+use std::sync::atomic::Ordering;
 
 use super::cover::Walk;
+use super::policy::Survey;
 use super::{LINKS_MAX, NONE, Weights, WeightsError};
 
 /// An insert in progress, see [`Weights::begin_insert`].
@@ -20,6 +22,7 @@ pub struct Insert {
     links_len: u8,
     score: u32,
     eligible: bool,
+    survey: Survey,
     contested: Option<(u32, u32)>,
     stage: Stage,
     /// Lent by the weights until all is done.
@@ -27,14 +30,19 @@ pub struct Insert {
 }
 
 impl Insert {
-    /// Does what only looks at the weights, until it is [`Weights::advance`]'s turn. Takes 10 to 50 ns for each element of
-    /// a cover.
+    /// Does what others may read weights beside, until it is [`Weights::advance`]'s turn. Takes 10 to 50 ns for each element
+    /// of a cover. From the first time on the record counts here and there: the insert must be brought to its end.
     ///
-    /// The weights must be those that this insert was begun with, and nobody else may insert meanwhile.
+    /// The weights must be those that this insert was begun with.
     pub fn look(&mut self, weights: &Weights) {
-        // One that was abandoned, or whose walk is back with the weights, has nothing to look for.
-        if weights.ticket == self.ticket {
-            self.walk.run(&weights.forest);
+        // One that was abandoned, or has looked, or whose walk is back with the weights, has nothing to look for.
+        if weights.ticket != self.ticket || self.walk.is_complete() || matches!(self.stage, Stage::Done) {
+            return;
+        }
+        self.walk.run(&weights.forest);
+        if matches!(self.stage, Stage::Cover) {
+            weights.counting.store(true, Ordering::Relaxed);
+            self.survey = weights.chooser.survey(&weights.forest, &self.walk, self.score, self.eligible);
         }
     }
 }
@@ -63,16 +71,20 @@ pub enum Progress {
 
 impl Weights {
     /// Begins to insert the next record; see [`insert`](Self::insert) for the arguments. There can be one insert at a
-    /// time: beginning another one abandons this one, which leaves no trace if its record did not exist yet.
+    /// time: beginning another one abandons this one.
     ///
     /// # Errors
-    /// As [`insert`](Self::insert).
+    /// As [`insert`](Self::insert), and [`WeightsError::Unfinished`] if there is one that has looked: its record counts in
+    /// some weights and not in others.
     pub fn begin_insert(
         &mut self,
         links: &[u32],
         score: u32,
         eligible: bool,
     ) -> Result<Insert, WeightsError> {
+        if self.counting.load(Ordering::Relaxed) {
+            return Err(WeightsError::Unfinished);
+        }
         let index = self.len();
         if links.len() > LINKS_MAX {
             return Err(WeightsError::TooManyLinks { count: links.len() });
@@ -98,15 +110,16 @@ impl Weights {
             links_len: links.len() as u8,
             score,
             eligible,
+            survey: Survey::default(),
             contested: None,
             stage: Stage::Cover,
             walk,
         })
     }
 
-    /// Applies what an insert has found (nothing, if it has not looked), and begins its next walk, if there is one. Until the
-    /// call that makes [`len`](Self::len) grow, all weights are as before; from then on the record counts. Takes
-    /// nanoseconds for each element of a cover.
+    /// Applies what an insert has found (nothing, if it has not looked), and begins its next walk, if there is one. From the
+    /// call that makes [`len`](Self::len) grow the record counts everywhere. Takes less than a microsecond, or nanoseconds
+    /// for each element of a cover if there is a promotion or a pop.
     ///
     /// # Errors
     /// [`WeightsError::Abandoned`] if another insert was begun since.
@@ -128,8 +141,10 @@ impl Weights {
         match std::mem::replace(&mut insert.stage, Stage::Done) {
             Stage::Cover => {
                 let links = &insert.links[..insert.links_len as usize];
-                let cover = insert.walk.cover();
-                let plan = self.chooser.apply(&mut self.forest, cover, links, insert.score, insert.eligible);
+                let (survey, walk) = (std::mem::take(&mut insert.survey), &insert.walk);
+                let (forest, score) = (&mut self.forest, insert.score);
+                let plan = self.chooser.apply(forest, survey, walk, links, score, insert.eligible);
+                self.counting.store(false, Ordering::Relaxed);
                 insert.contested = plan.contested;
                 match plan.promote {
                     Some(leaf) => {

@@ -6,6 +6,7 @@
 //! instead of it; such a record becomes a leaf again.
 
 use super::Stats;
+use super::cover::Walk;
 use super::forest::{Adoption, Forest, Kind};
 use super::{NONE, Weights};
 
@@ -60,6 +61,23 @@ pub(super) struct Chooser {
     pub(super) refusals: u64,
 }
 
+/// What the cover of a new record shows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Survey {
+    /// The newest of its promoted elements, or `NONE`.
+    anchor: u32,
+    /// How many hang from nothing.
+    roots: usize,
+    /// One that might be promoted, and whether it has seen the newest promoted record.
+    candidate: Option<u32>,
+    candidate_is_sure: bool,
+    /// How many hang from a record outside the ancestor set, and a sample of those.
+    contested: u32,
+    contested_sample: u32,
+    /// The chooser's, after the choices made here.
+    sampler: Sampler,
+}
+
 /// What an insert found worth doing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Plan {
@@ -92,63 +110,72 @@ impl Chooser {
         self.lags.typical().saturating_mul(self.policy.age_per_lag).max(self.policy.age_min)
     }
 
-    /// Adds the score of a new record, which is to get the index `forest.len()`, to its cover, and thinks about what
-    /// that cover shows.
+    /// Goes through the cover of a new record: adds its score to all but the promoted elements, and looks what the cover
+    /// shows. Others may read weights meanwhile: each has the score or not, as nothing hangs from two
+    /// elements.
+    pub(super) fn survey(&self, forest: &Forest, walk: &Walk, score: u32, eligible: bool) -> Survey {
+        let anchor = walk.promoted().first().copied().unwrap_or(NONE);
+        let mut survey = Survey { anchor, sampler: self.sampler.clone(), ..Survey::default() };
+        let mut candidates = 0u64;
+        for &record in walk.cover() {
+            let node = &forest.nodes[record as usize];
+            if node.up != NONE {
+                survey.contested += 1;
+                if survey.sampler.one_in(u64::from(survey.contested)) {
+                    survey.contested_sample = record;
+                }
+            } else {
+                survey.roots += 1;
+                if node.kind == Kind::Leaf {
+                    let hits = node.hits.count();
+                    let possible = hits >= self.policy.hits_min && node.eligible == eligible;
+                    if possible && !survey.candidate_is_sure {
+                        candidates += 1;
+                        survey.candidate_is_sure = node.anchor_or_slot == anchor;
+                        if survey.candidate_is_sure || survey.sampler.one_in(candidates) {
+                            survey.candidate = Some(record);
+                        }
+                    }
+                }
+            }
+            if node.kind != Kind::Promoted {
+                node.added.add(u64::from(score));
+            }
+        }
+        survey
+    }
+
+    /// Makes the record that was surveyed, which gets the index `forest.len()`, and thinks about what was seen.
     pub(super) fn apply(
         &mut self,
         forest: &mut Forest,
-        cover: &[u32],
+        survey: Survey,
+        walk: &Walk,
         links: &[u32],
         score: u32,
         eligible: bool,
     ) -> Plan {
         let index = forest.len();
+        self.sampler = survey.sampler;
         if let (true, Some(newest_link)) = (eligible, links.last()) {
             self.lags.observe(index - newest_link);
         }
-        let anchor = cover
-            .iter()
-            .copied()
-            .find(|&record| forest.nodes[record as usize].kind == Kind::Promoted)
-            .unwrap_or(NONE);
-        let mut roots = 0usize;
-        let mut candidate = None;
-        let (mut candidates, mut candidate_is_sure) = (0u64, false);
-        let (mut contested, mut contested_sample) = (0u32, 0u32);
-        for &record in cover {
-            let node = &mut forest.nodes[record as usize];
-            if node.up != NONE {
-                contested += 1;
-                if self.sampler.one_in(u64::from(contested)) {
-                    contested_sample = record;
-                }
-            } else {
-                roots += 1;
-                if node.kind == Kind::Leaf {
-                    node.hits = node.hits.saturating_add(1);
-                    let possible = node.hits >= self.policy.hits_min && node.eligible == eligible;
-                    if possible && !candidate_is_sure {
-                        candidates += 1;
-                        candidate_is_sure = node.anchor_or_slot == anchor;
-                        if candidate_is_sure || self.sampler.one_in(candidates) {
-                            candidate = Some(record);
-                        }
-                    }
-                }
-            }
+        for &record in walk.promoted() {
             forest.add(record, u64::from(score));
         }
-        forest.push(links, score, eligible, anchor);
+        let cover_len = walk.cover().len();
+        forest.push(links, score, eligible, survey.anchor);
 
-        self.budget = self.budget.saturating_add(cover.len() as u64);
-        let cost = if candidate_is_sure { PROMOTE_COST } else { PROMOTE_COST_FORK };
+        self.budget = self.budget.saturating_add(cover_len as u64);
+        let cost = if survey.candidate_is_sure { PROMOTE_COST } else { PROMOTE_COST_FORK };
         let cost = cost.max((self.refusals / self.promotions.max(1)).min(PROMOTE_COST_MAX));
-        let affordable = roots >= self.policy.roots_min && self.budget >= cost * cover.len() as u64;
-        let promote = candidate.filter(|_| affordable);
+        let affordable = survey.roots >= self.policy.roots_min && self.budget >= cost * cover_len as u64;
+        let promote = survey.candidate.filter(|_| affordable);
         if promote.is_some() {
             self.budget = 0;
         }
-        Plan { promote, contested: (contested > 0).then_some((contested_sample, contested)) }
+        let contested = (survey.contested > 0).then_some((survey.contested_sample, survey.contested));
+        Plan { promote, contested }
     }
 
     /// Promotes a leaf root, its cover being `cover`, unless too little would hang from it.
@@ -201,7 +228,7 @@ impl Weights {
 }
 
 /// Random choices that are the same in every run (SplitMix64). Guessing them gains an attacker nothing but time.
-#[derive(Clone)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Sampler(pub(super) u64);
 
 impl Sampler {

@@ -84,12 +84,11 @@ fn insert_in_steps(
     naive: &Naive,
     random: &mut Random,
 ) {
+    let mut after = naive.clone();
+    after.insert(dag.links(record), dag.score(record));
     if random.one_in(3) {
-        // one that is given up half way leaves no trace
+        // one that is given up before it has looked leaves no trace
         let mut abandoned = weights.begin_insert(dag.links(record), 999, hint).unwrap();
-        if random.one_in(2) {
-            abandoned.look(weights);
-        }
         let mut insert = weights.begin_insert(dag.links(record), dag.score(record), hint).unwrap();
         abandoned.look(weights);
         assert_eq!(weights.advance(&mut abandoned), Err(WeightsError::Abandoned));
@@ -104,10 +103,18 @@ fn insert_in_steps(
     let mut insert = weights.begin_insert(dag.links(record), dag.score(record), hint).unwrap();
     loop {
         let exists = weights.len() as usize > record;
-        insert.look(weights);
         if !exists {
             assert_weights(weights, naive, &|| format!("while {record} is being inserted"));
+            insert.look(weights);
+            // Each weight may have the record's score already, if it is to have it; none may have anything else.
+            for (other, (without, with)) in naive.weights.iter().zip(&after.weights).enumerate() {
+                let weight = weights.weight(other as u32).unwrap();
+                assert!(weight == *without || weight == *with, "{other} while {record} is being inserted");
+            }
+            assert_eq!(weights.begin_insert(&[], 1, true).err(), Some(WeightsError::Unfinished));
+            assert!(weights.write_checkpoint(&mut Vec::new()).is_err());
         }
+        insert.look(weights);
         let progress = weights.advance(&mut insert).unwrap();
         if exists {
             let own = weights.weight(record as u32);

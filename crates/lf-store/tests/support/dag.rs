@@ -95,6 +95,7 @@ impl Dag {
 }
 
 /// The weights, by adding every score to every ancestor.
+#[derive(Clone)]
 pub struct Naive {
     pub weights: Vec<u128>,
     links: Vec<Vec<u32>>,
