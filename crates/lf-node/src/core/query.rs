@@ -125,6 +125,7 @@ pub struct Plan {
     limit: usize,
     open: bool,
     follow_rotations: bool,
+    candidates_max: usize,
 }
 
 impl Plan {
@@ -181,7 +182,13 @@ impl Plan {
             limit: usize::try_from(query.limit).ok().filter(|l| *l > 0).unwrap_or(usize::MAX),
             open: query.open,
             follow_rotations: query.follow_rotations,
+            candidates_max: CANDIDATES_MAX,
         })
+    }
+
+    /// Too broad if it matches more records than this.
+    pub fn at_most(self, candidates_max: usize) -> Self {
+        Plan { candidates_max: candidates_max.min(CANDIDATES_MAX), ..self }
     }
 
     pub(super) fn order(&self) -> SortOrder {
@@ -221,7 +228,7 @@ impl Plan {
                     Some(index) => found.push(index?),
                     None => return Ok(std::mem::take(found)),
                 }
-                if found.len() > CANDIDATES_MAX {
+                if found.len() > self.candidates_max {
                     return Err(QueryError::TooBroad);
                 }
             }

@@ -2,6 +2,7 @@
 //! block, the answer's headers, and the count of it all.
 
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -147,6 +148,14 @@ async fn answer(
     };
     let permit = place(context, endpoint.lane).await?;
     let gzip = reply::wants_gzip(&parts.headers);
+    let hit_a_bug = || Failure::internal("the request hit a bug in the node: please report it");
+    match catch_unwind(AssertUnwindSafe(|| (endpoint.at_once)(context, &call))).map_err(|_| hit_a_bug())?? {
+        Some(Reply::Full { content_type, body }) => {
+            return Ok(reply::full(StatusCode::OK, content_type, body, gzip));
+        }
+        // Only what is whole is there at once.
+        Some(Reply::Dump(_) | Reply::Watch(_)) | None => {}
+    }
     let _guard = CancelOnDrop(cancel);
     let work = tokio::task::spawn_blocking({
         let context = context.clone();
@@ -171,7 +180,7 @@ async fn answer(
             return Err(fail(503, "the node is stopping"));
         }
     };
-    done.unwrap_or_else(|_| Err(Failure::internal("the request hit a bug in the node: please report it")))
+    done.unwrap_or_else(|_| Err(hit_a_bug()))
 }
 
 /// Reads a body within the endpoint's bounds.

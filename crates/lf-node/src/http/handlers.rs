@@ -1,4 +1,5 @@
-//! The endpoints' handlers: text in, one call of the node, JSON or bytes out. They run on threads that may block.
+//! The endpoints' handlers: text in, one call of the node, JSON or bytes out. They run on threads that may block, but for what is
+//! answered at once.
 
 pub(super) mod peers;
 
@@ -22,6 +23,11 @@ use crate::{Failure, metrics};
 /// What checking one pulse may cost, in hash steps: the longest chain there is and some reading, about 8 ms.
 const PULSE_STEPS_MAX: u64 = PULSE_MINUTES_MAX as u64 + 10_000;
 
+/// A query with a larger body is not answered on the connection's thread.
+const SMALL_QUERY_BYTES: usize = 4 << 10;
+/// Nor is one that matches more records.
+const SMALL_QUERY_RECORDS: usize = 32;
+
 /// Reads a JSON body.
 pub(super) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Failure> {
     lf_proto::json::from_slice(text)
@@ -40,6 +46,15 @@ fn body(call: &Call) -> &[u8] {
 pub(super) fn query(context: &Context, call: &Call) -> Result<Reply, Failure> {
     let query: Query = parse(body(call))?;
     Reply::json(&context.node.query(&query)?)
+}
+
+/// A query for a name or two, which is what most are.
+pub(super) fn small_query(context: &Context, call: &Call) -> Result<Option<Reply>, Failure> {
+    if body(call).len() > SMALL_QUERY_BYTES {
+        return Ok(None);
+    }
+    let query: Query = parse(body(call))?;
+    context.node.query_if_small(&query, SMALL_QUERY_RECORDS)?.map(|answer| Reply::json(&answer)).transpose()
 }
 
 pub(super) fn explain(context: &Context, call: &Call) -> Result<Reply, Failure> {

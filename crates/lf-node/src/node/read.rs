@@ -12,7 +12,7 @@ use lf_store::{View, certified_by};
 
 use super::{Node, Tally, now, random};
 use crate::core::explain;
-use crate::core::query::{self, Plan};
+use crate::core::query::{self, Plan, QueryError};
 use crate::core::{Certified, OwnerCache, Rules};
 use crate::failure::Failure;
 
@@ -48,12 +48,34 @@ impl Node {
     /// What is wrong with the query.
     pub fn query(&self, query: &Query) -> Result<Vec<Vec<QueryResult>>, Failure> {
         let plan = Plan::new(query, &self.inner.names)?;
-        let parameters = self.inner.reader.parameters();
         Tally::add(&self.inner.tally.queries);
+        Ok(self.answer(&plan)?)
+    }
+
+    /// As [`query`](Self::query), if it matches at most `candidates_max` records: else `None`, and little time is lost.
+    ///
+    /// # Errors
+    /// What is wrong with the query.
+    pub fn query_if_small(
+        &self,
+        query: &Query,
+        candidates_max: usize,
+    ) -> Result<Option<Vec<Vec<QueryResult>>>, Failure> {
+        let plan = Plan::new(query, &self.inner.names)?.at_most(candidates_max);
+        let answer = self.answer(&plan);
+        if matches!(answer, Err(QueryError::TooBroad)) {
+            return Ok(None);
+        }
+        Tally::add(&self.inner.tally.queries);
+        Ok(Some(answer?))
+    }
+
+    fn answer(&self, plan: &Plan) -> Result<Vec<Vec<QueryResult>>, QueryError> {
+        let parameters = self.inner.reader.parameters();
         let view = self.inner.reader.view();
         let certificates = OwnerCache::new(&view);
         let rules = Rules { certificates: &certificates, ..self.rules(&parameters) };
-        Ok(query::answer(&plan, &view, &rules)?)
+        query::answer(plan, &view, &rules)
     }
 
     /// Explains a query's answer. `synchronized` is what the node says of itself.
