@@ -18,19 +18,25 @@ pub struct Signed {
     genesis: Genesis,
     owners: Vec<OwnerSecret>,
     previous: Vec<Hash>,
+    names: u64,
     made: u64,
 }
 
 impl Default for Signed {
     fn default() -> Self {
-        let genesis = Synthetic::new(0).genesis().clone();
-        let owners = (0..OWNERS).map(|n| OwnerSecret::from_seed(OwnerType::P224, &n.to_be_bytes())).collect();
-        let previous = vec![genesis.records()[0].hash()];
-        Signed { genesis, owners, previous, made: 0 }
+        Self::with_names(1_000)
     }
 }
 
 impl Signed {
+    /// With so many names, each with ordinals from 0 on.
+    pub fn with_names(names: u64) -> Self {
+        let genesis = Synthetic::new(0).genesis().clone();
+        let owners = (0..OWNERS).map(|n| OwnerSecret::from_seed(OwnerType::P224, &n.to_be_bytes())).collect();
+        let previous = vec![genesis.records()[0].hash()];
+        Signed { genesis, owners, previous, names: names.max(1), made: 0 }
+    }
+
     /// The network of the records.
     pub fn genesis(&self) -> &Genesis {
         &self.genesis
@@ -62,12 +68,12 @@ impl Signed {
             (0..3).filter_map(|i| self.previous.get(((n * 7 + i * 31) % count) as usize).copied()).collect();
         links.sort_unstable();
         links.dedup();
-        let (name, group) = (format!("name {}", n % 1_000), format!("group {}", n % OWNERS));
+        let (name, group) = (format!("name {}", n % self.names), format!("group {}", n % OWNERS));
         let builder = RecordBuilder {
             record_type: RecordType::Datum,
             value: format!("value {n}").as_bytes(),
             masking_key: None,
-            selectors: &[(name.as_bytes(), n / 1_000), (group.as_bytes(), n)],
+            selectors: &[(name.as_bytes(), n / self.names), (group.as_bytes(), n)],
             links: &links,
             timestamp: 1_700_000_000 + n,
             with_pulse_token: false,
