@@ -15,6 +15,10 @@ use lf_node::{P2pConfig, RunConfig};
 
 const RUNS: usize = 3;
 
+/// As `lf` itself has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn config(home: &Path, genesis: &[u8], seed: Option<u16>) -> RunConfig {
     std::fs::write(home.join("genesis.lf"), genesis).unwrap();
     let mut config = RunConfig::new(home);
@@ -55,8 +59,14 @@ fn main() {
         }
         let wall = begun.elapsed().as_secs_f64();
         let busy = (processor_time().unwrap_or_default() - cpu).as_secs_f64() / wall / threads as f64;
-        println!("{}", Figure::new(format!("first sync, run {run}"), f64::from(linked) / wall, "records/s", None));
-        println!("{}", Figure::new("  of the cores' time used", busy * 100.0, "%", Some(Goal::AtLeast(90.0))));
+        println!(
+            "{}",
+            Figure::new(format!("first sync, run {run}"), f64::from(linked) / wall, "records/s", None)
+        );
+        println!(
+            "{}",
+            Figure::new("  of the cores' time used", busy * 100.0, "%", Some(Goal::AtLeast(90.0)))
+        );
         second.stop().unwrap();
     }
     first.stop().unwrap();

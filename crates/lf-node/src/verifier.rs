@@ -2,8 +2,8 @@
 //!
 //! Whatever waits when a thread becomes free is checked together, up to a batch: a lone record is checked at once, and
 //! under load batches fill by themselves, so nothing ever waits for a batch to fill. The threads for imports have a low
-//! priority: they are to take what time the cores have left, and above all not to take it from the store's writer while
-//! it holds the graph's lock, which queries wait for. Records whose work takes seconds go to a thread of their own, which
+//! priority: they are to take what time the cores have left, and above all not to take it from the store's threads, which
+//! whoever writes a record waits for. Records whose work takes seconds go to a thread of their own, which
 //! rests most of the time: whoever sends such records fills only its queue.
 //!
 //! What is checked, and how, `core::accept` says.

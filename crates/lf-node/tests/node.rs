@@ -147,6 +147,27 @@ fn a_node_keeps_finds_and_defends_names() {
     assert_eq!(broken.name, "ErrRecordInvalid");
 }
 
+/// What HTTP answers at once, and what it leaves to a thread that may block.
+#[test]
+fn a_query_is_small_if_it_matches_few_records() {
+    let home = tempfile::tempdir().unwrap();
+    let node = open(home.path());
+    let alice = owner("alice");
+    for ordinal in 0..4 {
+        node.make_record(&make(&alice, "name", ordinal, "value", now()), &GO_ON).unwrap();
+    }
+    let range =
+        QueryRange { name: b"name".as_slice().into(), range: vec![0, u64::MAX], ..QueryRange::default() };
+    let query = Query { ranges: vec![range], ..Query::default() };
+    let queries = || node.counters().queries;
+    assert_eq!(node.query_if_small(&query, 4).unwrap(), Some(node.query(&query).unwrap()));
+    assert_eq!(queries(), 2);
+    assert_eq!(node.query_if_small(&query, 3).unwrap(), None);
+    assert_eq!(queries(), 2, "it is still to be answered");
+    assert_eq!(node.query_if_small(&Query::default(), 3).unwrap_err().name, "ErrQueryRequiresSelectors");
+    node.stop().unwrap();
+}
+
 #[test]
 fn refusals_have_their_names() {
     let home = tempfile::tempdir().unwrap();

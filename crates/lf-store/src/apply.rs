@@ -279,7 +279,7 @@ impl<'a> Applier<'a> {
         if !row.selectors.is_empty() {
             self.claim(&row)?;
         }
-        if self.meta.comments_waiting > 0 {
+        if self.meta.comments_waiting > 0 && self.filter.may_be_waited_for(&row.hash.0) {
             for (key, _) in self.txn.prefix(&key::comments_waiting_for(&row.hash))? {
                 let oracle =
                     OwnerPublic::from_bytes(key.get(33..).unwrap_or_default()).map_err(|_| RowError('c'))?;
@@ -291,6 +291,7 @@ impl<'a> Applier<'a> {
         let mut missing = 0;
         for link in links {
             if !matches!(self.standing(link)?, Some(Standing::Linked { .. })) {
+                self.filter.insert_waited_for(&link.0);
                 self.txn.put(key::waiting(link, &row.hash), Vec::new());
                 missing += 1;
             }
@@ -465,7 +466,7 @@ impl<'a> Applier<'a> {
 
     /// Tells the records that wait for this one.
     fn wake(&mut self, hash: &Hash) -> Result<(), IndexError> {
-        if self.meta.pending == 0 {
+        if self.meta.pending == 0 || !self.filter.may_be_waited_for(&hash.0) {
             return Ok(()); // The usual case, and it saves a search.
         }
         for (key, _) in self.txn.prefix(&key::waiting_for(hash))? {
@@ -546,6 +547,7 @@ impl<'a> Applier<'a> {
                 None => {
                     let key = key::comment_waiting(&subject, record.owner());
                     if self.meta.comments_waiting < COMMENTS_WAITING_MAX && self.txn.get(&key)?.is_none() {
+                        self.filter.insert_waited_for(&subject.0);
                         self.txn.put(key, Vec::new());
                         self.meta.comments_waiting += 1;
                     }

@@ -1,6 +1,6 @@
-//! A filter in memory that knows which records and claimed ids are surely not stored, so that the usual answer to "is
-//! this new?" costs no search of the index. Whatever was inserted is always found; a few in a hundred of all else are,
-//! too, and are then looked up.
+//! A filter in memory that knows which records and claimed ids are surely not stored, and which records surely nothing
+//! waits for, so that the usual answers to "is this new?" and "who waits for this?" cost no search of the index. Whatever
+//! was inserted is always found; a few in a hundred of all else are, too, and are then looked up.
 //!
 //! It holds more than the index at times (a batch that failed), never less: that costs a search, nothing else.
 
@@ -57,7 +57,25 @@ fn block_of<'a>(
     )
 }
 
+/// What stands for "something waits for this record", beside the hash itself, which stands for the record: made of its
+/// other bits.
+fn waited_for(hash: &[u8; 32]) -> [u8; 32] {
+    let mut key = *hash;
+    key.rotate_left(16);
+    key
+}
+
 impl Filter {
+    /// Whether something may wait for the record; if not, surely nothing does.
+    pub(crate) fn may_be_waited_for(&self, hash: &[u8; 32]) -> bool {
+        self.may_have(&waited_for(hash))
+    }
+
+    /// Notes that something waits for a record, before the index says so. One thread inserts.
+    pub(crate) fn insert_waited_for(&self, hash: &[u8; 32]) {
+        self.insert(&waited_for(hash));
+    }
+
     /// Whether the key may have been inserted; if not, it surely was not.
     pub(crate) fn may_have(&self, key: &[u8; 32]) -> bool {
         // Who sees a row in the index also sees what its writer did here before: committing orders the two.

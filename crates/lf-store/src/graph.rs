@@ -188,3 +188,71 @@ pub(crate) fn raise(graph: &RwLock<Graph>, raised: &[u32]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use lf_proto::hash::Hash;
+
+    use super::*;
+    use crate::selftest::{Synthetic, options};
+    use crate::store::Store;
+
+    fn step(first: u32, links: &[u32]) -> Step {
+        let linked = NewlyLinked { hash: Hash([9; 32]), links: links.to_vec(), score: 1, eligible: true };
+        Step { first, linked: vec![linked], raised: Vec::new() }
+    }
+
+    #[test]
+    fn after_what_does_not_fit_nothing_is_taken_until_it_is_made_good() {
+        for threaded in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let genesis = Synthetic::new(1).genesis().clone();
+            let (store, _) = Store::open(options(directory.path(), &genesis).unwrap()).unwrap();
+            let shared = Arc::clone(&store.shared);
+            let mut growth = Growth::new(Arc::clone(&shared));
+            if threaded {
+                growth.start_thread().unwrap();
+            }
+            let linked = || (read(&shared.graph).weights.len(), store.reader().view().linked());
+            growth.give(step(1, &[0]));
+            growth.wait().unwrap();
+            assert_eq!(linked(), (2, 2));
+            growth.give(step(1, &[0])); // The log said it again: it is there already.
+            growth.wait().unwrap();
+            growth.give(step(3, &[0]));
+            growth.give(step(2, &[1]));
+            assert!(growth.wait().is_err() && growth.check().is_err());
+            let (sender, told) = sync_channel(1);
+            growth.then(move |result| sender.send(result.is_ok()).unwrap());
+            assert!(!told.recv().unwrap());
+            assert_eq!(linked(), (2, 2));
+            growth.reset();
+            growth.give(step(2, &[1]));
+            growth.wait().unwrap();
+            assert_eq!(linked(), (3, 3));
+            growth.give(step(2, &[0]));
+            assert!(growth.wait().is_err(), "another record with that index");
+        }
+    }
+
+    #[test]
+    fn a_store_whose_graph_does_not_fit_makes_its_index_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut synthetic = Synthetic::new(1);
+        let genesis = synthetic.genesis().clone();
+        let (mut store, _) = Store::open(options(directory.path(), &genesis).unwrap()).unwrap();
+        let records = synthetic.batch(20);
+        store.apply(&records[..10], &[]).unwrap();
+        store.growth.give(step(99, &[0]));
+        store.apply(&records[10..], &[]).unwrap();
+        let view = store.reader().view();
+        assert_eq!(view.linked(), 21);
+        for put in &records {
+            assert!(matches!(view.standing(&put.record.hash()), Ok(Some(crate::Stored::Linked(_)))));
+        }
+        drop(view);
+        store.close().unwrap();
+    }
+}

@@ -437,6 +437,9 @@ pub(crate) mod key {
         out
     }
 
+    /// Tables of what waits for a record: their keys go on with its hash. Other records, and comments.
+    pub(crate) const WAITING_FOR_RECORDS: [u8; 2] = [b'w', b'c'];
+
     /// Tables that a batch searches by prefix: who waits, who is ready, comments that wait, authorities,
     /// certificates that wait for one, contested names.
     pub(crate) fn is_searched_by_prefix(key: &[u8]) -> bool {

@@ -287,7 +287,7 @@ pub struct Store {
     checkpointed: u32,
     index_state: IndexState,
     recent: Recent,
-    growth: Growth,
+    pub(crate) growth: Growth,
 }
 
 impl Store {
@@ -1098,6 +1098,16 @@ pub(crate) fn load_graph(
     extend_graph(&graph, &filter, engine, meta.linked)?;
     for pair in engine.snapshot().range(b"p", &crate::txn::prefix_last(b"p")) {
         note_stored(&filter, &PendingRow::decode(&pair?.1)?.row);
+    }
+    for table in key::WAITING_FOR_RECORDS {
+        for pair in engine.snapshot().range(&[table], &crate::txn::prefix_last(&[table])) {
+            let hash = pair?
+                .0
+                .get(1..33)
+                .and_then(|hash| hash.try_into().ok())
+                .ok_or(RowError(char::from(table)))?;
+            filter.insert_waited_for(&hash);
+        }
     }
     let graph = graph.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     Ok(Loaded { graph, filter, checkpointed })

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use lf_proto::comment::Comment;
 use lf_proto::genesis::{Genesis, GenesisParameters};
 use lf_proto::hash::Hash;
 use lf_proto::owner::{OwnerSecret, OwnerType};
@@ -56,4 +57,40 @@ fn twenty_five_thousand_records_wait_for_one() {
     let (store, _) = Store::open(options).unwrap();
     let view = store.reader().view();
     assert!(waiting.iter().zip(before).all(|(r, b)| index_of(&view, r) == b));
+}
+
+/// Who waits is known after a start, too, with the graph's checkpoint and without.
+#[test]
+fn what_is_waited_for_is_known_after_a_start() {
+    for checkpoint in [true, false] {
+        let owner = OwnerSecret::from_seed(OwnerType::Ed25519, b"owner");
+        let first =
+            record(&owner, RecordType::Genesis, GenesisParameters::default().to_json().as_bytes(), &[]);
+        let genesis = Genesis::parse(first.as_bytes()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let storage = Arc::new(lf_store::storage::DiskStorage::open(directory.path()).unwrap());
+        let index = IndexPlace::Disk(directory.path().join("index"));
+        let options = StoreOptions::new(storage, index, genesis, [9; 16]);
+        let put =
+            |record: &Record| Put { record: record.clone(), selectors: Vec::new(), work_verified: false };
+
+        let missing = record(&owner, RecordType::Datum, b"missing", &[first.hash()]);
+        let waiting = record(&owner, RecordType::Datum, b"waiting", &[missing.hash()]);
+        let mut said = Vec::new();
+        Comment::collision(missing.hash()).encode(&mut said);
+        let comment = record(&owner, RecordType::Commentary, &said, &[first.hash()]);
+        let (mut store, _) = Store::open(options.clone()).unwrap();
+        store.apply(&[put(&waiting), put(&comment)], &[]).unwrap();
+        store.close().unwrap();
+        if !checkpoint {
+            std::fs::remove_file(directory.path().join("graph.checkpoint")).unwrap();
+        }
+
+        let (mut store, _) = Store::open(options).unwrap();
+        store.apply(&[put(&missing)], &[]).unwrap();
+        let view = store.reader().view();
+        assert!(matches!(view.standing(&waiting.hash()), Ok(Some(Stored::Linked(_)))));
+        let row = view.row_of(&missing.hash()).unwrap().unwrap();
+        assert_eq!(view.comments(&row.id, &row.owner).unwrap(), [*owner.public()]);
+    }
 }

@@ -1,5 +1,5 @@
-//! One insert as a sequence of bounded steps, so that a record with a huge cover (an attacker's: milliseconds) never
-//! keeps queries waiting.
+//! One insert as a sequence of steps, so that a record with a large cover (an attacker's: milliseconds) never keeps
+//! queries waiting.
 //!
 //! First the cover of the new record is computed, and its score is added to most of it; then to the rest, and the record
 //! exists. What may follow are the walks of a promotion and of pops, each read-only until it is applied in one go.
@@ -118,8 +118,8 @@ impl Weights {
     }
 
     /// Applies what an insert has found (nothing, if it has not looked), and begins its next walk, if there is one. From the
-    /// call that makes [`len`](Self::len) grow the record counts everywhere. Takes less than a microsecond, or nanoseconds
-    /// for each element of a cover if there is a promotion or a pop.
+    /// call that makes [`len`](Self::len) grow the record counts everywhere. Takes nanoseconds for each promoted element of
+    /// its cover; for each element of all, if there is a promotion or a pop.
     ///
     /// # Errors
     /// [`WeightsError::Abandoned`] if another insert was begun since.
