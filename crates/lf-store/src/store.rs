@@ -392,6 +392,7 @@ impl Store {
         if let Err(e) = self.growth.wait() {
             self.note_failure(&e);
             self.mend()?;
+            self.growth.wait()?;
         }
         Ok(applied)
     }

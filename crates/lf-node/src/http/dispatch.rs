@@ -25,6 +25,8 @@ use crate::Failure;
 
 /// The most of a path that an error message repeats.
 const PATH_SHOWN_CHARS: usize = 200;
+/// A larger answer is not compressed on the connection's thread.
+const GZIP_AT_ONCE_BYTES: usize = 16 << 10;
 
 /// A request that passed all checks that need no handler.
 pub(super) struct Call {
@@ -151,7 +153,13 @@ async fn answer(
     let hit_a_bug = || Failure::internal("the request hit a bug in the node: please report it");
     match catch_unwind(AssertUnwindSafe(|| (endpoint.at_once)(context, &call))).map_err(|_| hit_a_bug())?? {
         Some(Reply::Full { content_type, body }) => {
-            return Ok(reply::full(StatusCode::OK, content_type, body, gzip));
+            let costs = gzip && body.len() > GZIP_AT_ONCE_BYTES;
+            let full = move || reply::full(StatusCode::OK, content_type, body, gzip);
+            return if costs {
+                tokio::task::spawn_blocking(full).await.map_err(|_| hit_a_bug())
+            } else {
+                Ok(full())
+            };
         }
         // Only what is whole is there at once.
         Some(Reply::Dump(_) | Reply::Watch(_)) | None => {}
