@@ -3,8 +3,9 @@
 use std::io::Read;
 
 use base64::Engine as _;
-use lf_proto::api::{WorkAnswer, WorkRequest};
+use lf_proto::api::{Query, QueryRange, WorkAnswer, WorkRequest};
 use lf_proto::pulse::PulseStart;
+use lf_proto::selector::SelectorName;
 use lf_proto::work::{self, DIFFICULTY_MAX, Table, TablePasses, Work};
 use serde_json::{Value, json};
 
@@ -120,6 +121,28 @@ fn gzip_is_given_when_asked_for() {
         assert_eq!(unzip(&zipped.body), plain.body, "{path}");
         let refused = request(node.address, method, path, &[("Accept-Encoding", "gzip;q=0")], body);
         assert_eq!(refused.header("content-encoding"), None, "{path}");
+    }
+}
+
+/// A few records are answered at once, many elsewhere: by keys and by names the answers are the same.
+#[test]
+fn keys_are_answered_as_names_are_few_or_many() {
+    let node = node();
+    for ordinal in 0..20 {
+        node.publish("many", ordinal, &"a value that is worth compressing ".repeat(30));
+    }
+    let name = SelectorName::new(b"many");
+    for last in [0, 3, 15, 16, 19] {
+        let key_range = [0, last].map(|ordinal| name.key(ordinal).unwrap().0.as_slice().into()).to_vec();
+        let range = QueryRange { key_range, ..QueryRange::default() };
+        let query = Query { ranges: vec![range], masking_key: b"many".as_slice().into(), ..Query::default() };
+        let query = serde_json::to_string(&query).unwrap();
+        let sets = node.query(&query);
+        assert_eq!(sets.as_array().unwrap().len() as u64, last + 1);
+        assert_eq!(sets, node.query(&format!(r#"{{"Ranges":[{{"Name":"many","Range":[0,{last}]}}]}}"#)));
+        let zipped =
+            request(node.address, "POST", "/query", &[("Accept-Encoding", "gzip")], query.as_bytes());
+        assert_eq!(serde_json::from_slice::<Value>(&unzip(&zipped.body)).unwrap(), sets);
     }
 }
 
