@@ -41,6 +41,9 @@ const RECENT_PULSES: usize = 1 << 19;
 /// commentary records about nothing cannot fill the disk with more.
 const COMMENTS_WAITING_MAX: u64 = 1_000_000;
 
+/// Pairs of records that wait and what they wait for that are kept in memory, some 100 bytes each.
+const WAITING_KNOWN_MAX: usize = 1 << 16;
+
 /// Changes beyond this many are committed before more records are linked.
 const CHANGES_MAX: usize = 20_000;
 
@@ -182,6 +185,43 @@ pub(crate) struct Recent {
     /// Minutes by token: those pulsed lately, and those before, which go when there are as many new ones.
     pulses: HashMap<u64, u32>,
     older_pulses: HashMap<u64, u32>,
+    waiting: Waiting,
+}
+
+/// All of table `w`, as long as that is little: who waits seldom waits for long, and is not searched for then.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Records by what they wait for; `None` if not all of them are known here.
+    known: Option<HashMap<Hash, Vec<Hash>>>,
+    pairs: usize,
+}
+
+impl Waiting {
+    /// Nothing waits.
+    fn none(&mut self) {
+        if self.pairs > 0 || self.known.is_none() {
+            *self = Waiting { known: Some(HashMap::new()), pairs: 0 };
+        }
+    }
+
+    fn insert(&mut self, missing: Hash, waiting: Hash) {
+        let Some(known) = &mut self.known else { return };
+        if self.pairs >= WAITING_KNOWN_MAX {
+            *self = Waiting::default();
+            return;
+        }
+        known.entry(missing).or_default().push(waiting);
+        self.pairs += 1;
+    }
+
+    /// The records that wait for one, ascending by hash as the index has them, and no longer do; `None` if the index must be
+    /// searched.
+    fn take(&mut self, missing: &Hash) -> Option<Vec<Hash>> {
+        let mut waiting = self.known.as_mut()?.remove(missing).unwrap_or_default();
+        self.pairs -= waiting.len().min(self.pairs);
+        waiting.sort_unstable();
+        Some(waiting)
+    }
 }
 
 impl Recent {
@@ -221,6 +261,22 @@ impl Recent {
     }
 }
 
+/// What linking needs of a linked record that a new one links to.
+#[derive(Debug, Clone, Copy)]
+struct Parent {
+    index: u32,
+    /// Seconds since 1970.
+    timestamp: u64,
+}
+
+/// Who holds an id, now that another record claims it.
+#[derive(Debug, Clone, Copy)]
+struct Stated {
+    claim: Claim,
+    /// Whether the index does not say so yet.
+    new: bool,
+}
+
 /// Reads records back from the log while they are being linked; `None` for one that is damaged.
 pub(crate) type ReadRecord<'a> = &'a dyn Fn(u64) -> Result<Option<Record>, IndexError>;
 
@@ -249,19 +305,27 @@ impl<'a> Applier<'a> {
         filter: &'a Filter,
         read_record: ReadRecord<'a>,
     ) -> Self {
+        if meta.pending == 0 {
+            recent.waiting.none();
+        }
         let (newly_linked, pulses, ready) = (Vec::new(), HashMap::new(), VecDeque::new());
         let raised = Vec::new();
         Applier { txn, meta, network, recent, filter, newly_linked, raised, pulses, ready, read_record }
     }
 
-    pub(crate) fn standing(&self, hash: &Hash) -> Result<Option<Standing>, IndexError> {
+    pub(crate) fn standing(&mut self, hash: &Hash) -> Result<Option<Standing>, IndexError> {
         if let Some(standing) = self.recent.get(hash) {
             return Ok(Some(standing));
         }
         if !self.filter.may_have(&hash.0) {
             return Ok(None);
         }
-        Ok(self.txn.get(&key::standing(hash))?.map(|v| Standing::decode(&v)).transpose()?)
+        let standing = self.txn.get(&key::standing(hash))?.map(|v| Standing::decode(&v)).transpose()?;
+        if let Some(Standing::Linked { index, timestamp }) = standing {
+            // An old record that one new one links to is one that others will.
+            self.recent.insert(*hash, index, timestamp);
+        }
+        Ok(standing)
     }
 
     /// Whether the changes so far should be committed before more are made.
@@ -276,9 +340,7 @@ impl<'a> Applier<'a> {
             return Ok(());
         }
         self.filter.insert(&row.hash.0);
-        if !row.selectors.is_empty() {
-            self.claim(&row)?;
-        }
+        let claim = if row.selectors.is_empty() { None } else { Some(self.claim(&row)?) };
         if self.meta.comments_waiting > 0 && self.filter.may_be_waited_for(&row.hash.0) {
             for (key, _) in self.txn.prefix(&key::comments_waiting_for(&row.hash))? {
                 let oracle =
@@ -289,12 +351,23 @@ impl<'a> Applier<'a> {
             }
         }
         let mut missing = 0;
+        let mut found = Vec::with_capacity(links.len());
         for link in links {
-            if !matches!(self.standing(link)?, Some(Standing::Linked { .. })) {
-                self.filter.insert_waited_for(&link.0);
-                self.txn.put(key::waiting(link, &row.hash), Vec::new());
-                missing += 1;
+            match self.standing(link)? {
+                Some(Standing::Linked { index, timestamp }) => found.push(Parent { index, timestamp }),
+                _ => {
+                    self.filter.insert_waited_for(&link.0);
+                    self.recent.waiting.insert(*link, row.hash);
+                    self.txn.put(key::waiting(link, &row.hash), Vec::new());
+                    missing += 1;
+                }
             }
+        }
+        if missing == 0 && self.ready.is_empty() && self.meta.ready == 0 {
+            return self.link(row, found, claim);
+        }
+        if let Some(Stated { claim, new: true }) = &claim {
+            self.txn.put(key::claim(&row.id), claim.encode());
         }
         self.txn.put(key::standing(&row.hash), Standing::Pending.encode());
         let hash = row.hash;
@@ -310,17 +383,15 @@ impl<'a> Applier<'a> {
     }
 
     /// NODE.md §3: who is here first keeps a name; rivals that come before either is linked hold it neither.
-    fn claim(&mut self, row: &Row) -> Result<(), IndexError> {
-        let key = key::claim(&row.id);
-        let known = if self.filter.may_have(&row.id) { self.txn.get(&key)? } else { None };
-        self.filter.insert(&row.id);
-        let claim = match known.map(|v| Claim::decode(&v)).transpose()? {
-            None => Claim::Held { owner: row.owner, linked: false },
-            Some(Claim::Held { owner, linked: false }) if owner != row.owner => Claim::Contested,
-            Some(_) => return Ok(()),
-        };
-        self.txn.put(key, claim.encode());
-        Ok(())
+    fn claim(&mut self, row: &Row) -> Result<Stated, IndexError> {
+        let known = if self.filter.insert(&row.id) { self.txn.get(&key::claim(&row.id))? } else { None };
+        Ok(match known.map(|v| Claim::decode(&v)).transpose()? {
+            None => Stated { claim: Claim::Held { owner: row.owner, linked: false }, new: true },
+            Some(Claim::Held { owner, linked: false }) if owner != row.owner => {
+                Stated { claim: Claim::Contested, new: true }
+            }
+            Some(claim) => Stated { claim, new: false },
+        })
     }
 
     /// Applies an event: this owner holds a contested id from now on (NODE.md §3). A name that a linked record holds is
@@ -366,7 +437,20 @@ impl<'a> Applier<'a> {
                     None => return Ok(()),
                 }
             };
-            self.link(pending)?;
+            let mut found = Vec::with_capacity(pending.links.len());
+            for link in &pending.links {
+                let Some(Standing::Linked { index, timestamp }) = self.standing(link)? else {
+                    return Err(RowError('h').into());
+                };
+                found.push(Parent { index, timestamp });
+            }
+            let claim = if pending.row.selectors.is_empty() {
+                None
+            } else {
+                let claim = self.txn.get(&key::claim(&pending.row.id))?.ok_or(RowError('i'))?;
+                Some(Stated { claim: Claim::decode(&claim)?, new: false })
+            };
+            self.link(pending.row, found, claim)?;
         }
         for (hash, pending) in std::mem::take(&mut self.ready) {
             if let Some(pending) = pending {
@@ -394,36 +478,33 @@ impl<'a> Applier<'a> {
         self.meta.ready > 0
     }
 
-    fn link(&mut self, pending: PendingRow) -> Result<(), IndexError> {
-        let PendingRow { mut row, links, .. } = pending;
+    /// Links a record whose links all are. `claim`: who holds its id, if it has one.
+    fn link(
+        &mut self,
+        mut row: Row,
+        mut links: Vec<Parent>,
+        claim: Option<Stated>,
+    ) -> Result<(), IndexError> {
         let index = self.meta.linked;
         self.meta.linked = index.checked_add(1).filter(|n| *n < u32::MAX).ok_or(IndexError::Full)?;
         self.meta.linked_bytes += u64::from(row.bytes);
         let latest = row.timestamp.saturating_add(self.network.parameters.record_max_time_drift);
-        let mut link_indexes = Vec::with_capacity(links.len());
-        for link in &links {
-            let Some(Standing::Linked { index, timestamp }) = self.standing(link)? else {
-                return Err(RowError('h').into());
-            };
-            link_indexes.push(index);
-            row.temporal_violation |= timestamp > latest;
-        }
-        link_indexes.sort_unstable();
+        row.temporal_violation = links.iter().any(|link| link.timestamp > latest);
+        links.sort_unstable_by_key(|link| link.index);
+        let link_indexes: Vec<u32> = links.iter().map(|link| link.index).collect();
         let mut good = true;
-        if !row.selectors.is_empty() {
-            let key = key::claim(&row.id);
-            match self.txn.get(&key)?.map(|v| Claim::decode(&v)).transpose()? {
-                Some(Claim::Held { owner, linked }) if owner == row.owner => {
-                    if !linked {
-                        self.txn.put(key, Claim::Held { owner, linked: true }.encode());
-                    }
-                }
-                Some(Claim::Contested) => {
-                    good = false;
-                    self.txn.put(key::contested(&row.id, index), Vec::new());
-                    self.meta.contested += 1;
-                }
-                _ => good = false,
+        if let Some(Stated { claim, new }) = claim {
+            good = matches!(&claim, Claim::Held { owner, .. } if *owner == row.owner);
+            let stated = match claim {
+                Claim::Held { owner, linked: false } if good => Some(Claim::Held { owner, linked: true }),
+                claim => new.then_some(claim),
+            };
+            if let Some(claim) = stated {
+                self.txn.put(key::claim(&row.id), claim.encode());
+            }
+            if claim == Claim::Contested {
+                self.txn.put(key::contested(&row.id, index), Vec::new());
+                self.meta.contested += 1;
             }
         }
         for (position, selector) in row.selectors.iter().enumerate() {
@@ -469,11 +550,12 @@ impl<'a> Applier<'a> {
         if self.meta.pending == 0 || !self.filter.may_be_waited_for(&hash.0) {
             return Ok(()); // The usual case, and it saves a search.
         }
-        for (key, _) in self.txn.prefix(&key::waiting_for(hash))? {
-            let waiting: [u8; 32] =
-                key.get(33..).unwrap_or_default().try_into().map_err(|_| RowError('w'))?;
-            let waiting = Hash(waiting);
-            self.txn.remove(key);
+        let waiting = match self.recent.waiting.take(hash) {
+            Some(waiting) => waiting,
+            None => self.find_waiting(hash)?,
+        };
+        for waiting in waiting {
+            self.txn.remove(key::waiting(hash, &waiting));
             let pending_key = key::pending(&waiting);
             let row = self.txn.get(&pending_key)?.ok_or(RowError('p'))?;
             let mut pending = PendingRow::decode(&row)?;
@@ -484,6 +566,12 @@ impl<'a> Applier<'a> {
             self.txn.put(pending_key, pending.encode());
         }
         Ok(())
+    }
+
+    fn find_waiting(&self, missing: &Hash) -> Result<Vec<Hash>, IndexError> {
+        let waiting = |key: &[u8]| key.get(33..)?.try_into().ok().map(Hash);
+        let pairs = self.txn.prefix(&key::waiting_for(missing))?;
+        Ok(pairs.iter().map(|(key, _)| waiting(key).ok_or(RowError('w'))).collect::<Result<_, _>>()?)
     }
 
     fn handle_special(&mut self, row: &Row, index: u32) -> Result<(), IndexError> {

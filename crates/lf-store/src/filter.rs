@@ -19,10 +19,13 @@ const FIRST_BLOCKS: u64 = 1 << 6;
 /// Generations, enough for two keys of each of 2^32 records.
 const GENERATIONS: usize = 22;
 
+/// The blocks of a generation.
+type Blocks = [[AtomicU64; BLOCK_WORDS]];
+
 /// A set of keys that may have more in it than was put in: blocked Bloom filters, a larger one whenever the last is
 /// full, as their sizes cannot change. Keys are hashes, so their own bits say where they go. About two bytes a key.
 pub(crate) struct Filter {
-    generations: [OnceLock<Box<[AtomicU64]>>; GENERATIONS],
+    generations: [OnceLock<Box<Blocks>>; GENERATIONS],
     count: AtomicU64,
 }
 
@@ -37,24 +40,42 @@ fn keys_before(generation: usize) -> u64 {
     BLOCK_KEYS * FIRST_BLOCKS * ((1 << generation) - 1)
 }
 
-fn words(generation: usize) -> usize {
-    (FIRST_BLOCKS << generation) as usize * BLOCK_WORDS
+fn blocks(generation: usize) -> usize {
+    (FIRST_BLOCKS << generation) as usize
 }
 
-/// The block of a key in a generation, and the bits it sets there.
-fn block_of<'a>(
-    blocks: &'a [AtomicU64],
-    key: &[u8; 32],
-) -> (&'a [AtomicU64], [(usize, u64); KEY_BITS as usize]) {
-    let [a, b, ..] = key.as_chunks::<8>().0 else { return (&[], Default::default()) };
-    let block = (u128::from(u64::from_be_bytes(*a)) * (blocks.len() / BLOCK_WORDS) as u128) >> 64;
-    let bits = u64::from_be_bytes(*b);
-    let bit = |i: usize| (bits >> (9 * i)) & 511;
-    let first = block as usize * BLOCK_WORDS;
-    (
-        blocks.get(first..first + BLOCK_WORDS).unwrap_or_default(),
-        std::array::from_fn(|i| ((bit(i) / 64) as usize, 1 << (bit(i) % 64))),
-    )
+/// Where a key is looked for: the same in every generation, but for the block.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Which block, as a part of 2^64.
+    block: u64,
+    /// Bits of that block: word, and bit in it.
+    bits: [(usize, u64); KEY_BITS as usize],
+}
+
+impl Place {
+    fn of(key: &[u8; 32]) -> Place {
+        let number = |at: usize| key.as_chunks::<8>().0.get(at).map_or(0, |part| u64::from_be_bytes(*part));
+        let bits = number(1);
+        let bit = |i: usize| (bits >> (9 * i)) & 511;
+        Place {
+            block: number(0),
+            bits: std::array::from_fn(|i| ((bit(i) / 64) as usize, 1 << (bit(i) % 64))),
+        }
+    }
+
+    fn block(self, generation: &[[AtomicU64; BLOCK_WORDS]]) -> Option<&[AtomicU64; BLOCK_WORDS]> {
+        generation.get(((u128::from(self.block) * generation.len() as u128) >> 64) as usize)
+    }
+
+    /// Whether the block has all bits. Looks at each, whatever the others are: a branch would be a guess that is wrong half
+    /// of the time, and costs more than all of this.
+    fn is_in(self, block: &[AtomicU64; BLOCK_WORDS]) -> bool {
+        self.bits.iter().fold(true, |all, (word, bit)| {
+            // The word is at most 7.
+            all & (block[word % BLOCK_WORDS].load(Ordering::Relaxed) & bit != 0)
+        })
+    }
 }
 
 /// What stands for "something waits for this record", beside the hash itself, which stands for the record: made of its
@@ -79,35 +100,36 @@ impl Filter {
     /// Whether the key may have been inserted; if not, it surely was not.
     pub(crate) fn may_have(&self, key: &[u8; 32]) -> bool {
         // Who sees a row in the index also sees what its writer did here before: committing orders the two.
-        self.generations.iter().map_while(OnceLock::get).any(|blocks| {
-            let (block, bits) = block_of(blocks, key);
-            bits.iter()
-                .all(|(word, bit)| block.get(*word).is_some_and(|w| w.load(Ordering::Relaxed) & bit != 0))
+        let place = Place::of(key);
+        // The large generations are at the end, and in no cache: they are all read at once, not one after another.
+        self.generations.iter().map_while(OnceLock::get).fold(false, |found, generation| {
+            found | place.block(generation).is_some_and(|block| place.is_in(block))
         })
     }
 
-    /// Inserts a key, before the index has it. One thread inserts.
-    pub(crate) fn insert(&self, key: &[u8; 32]) {
-        if self.may_have(key) {
-            return;
-        }
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let generation = (0..GENERATIONS - 1).find(|g| count < keys_before(g + 1)).unwrap_or(GENERATIONS - 1);
-        // Earlier ones exist, or `may_have` would not look here: a count grows by one at a time.
-        let Some(place) = self.generations.get(generation) else { return };
-        let blocks = place.get_or_init(|| (0..words(generation)).map(|_| AtomicU64::new(0)).collect());
-        let (block, bits) = block_of(blocks, key);
-        for (word, bit) in bits {
-            if let Some(word) = block.get(word) {
-                word.fetch_or(bit, Ordering::Relaxed);
+    /// Inserts a key, before the index has it. One thread inserts. Returns whether it may have been there before.
+    pub(crate) fn insert(&self, key: &[u8; 32]) -> bool {
+        let known = self.may_have(key);
+        if !known {
+            let count = self.count.fetch_add(1, Ordering::Relaxed);
+            let at = (0..GENERATIONS - 1).find(|g| count < keys_before(g + 1)).unwrap_or(GENERATIONS - 1);
+            // Earlier ones exist, or `may_have` would not look here: a count grows by one at a time.
+            let Some(generation) = self.generations.get(at) else { return known };
+            let generation = generation.get_or_init(|| (0..blocks(at)).map(|_| Default::default()).collect());
+            let place = Place::of(key);
+            if let Some(block) = place.block(generation) {
+                for (word, bit) in place.bits {
+                    block[word % BLOCK_WORDS].fetch_or(bit, Ordering::Relaxed);
+                }
             }
         }
+        known
     }
 
     /// Bytes of memory it takes.
     #[cfg(test)]
     fn bytes(&self) -> usize {
-        self.generations.iter().map_while(OnceLock::get).map(|blocks| blocks.len() * 8).sum()
+        self.generations.iter().map_while(OnceLock::get).map(|blocks| size_of_val(&**blocks)).sum()
     }
 
     /// Writes it: the number of keys (8 bytes, big-endian), the generations' words (8 bytes each, little-endian), the
@@ -117,11 +139,13 @@ impl Filter {
         let count = self.count.load(Ordering::Relaxed).to_be_bytes();
         crc.update(&count);
         out.write_all(&count)?;
-        let mut piece = Vec::with_capacity(PIECE_WORDS * 8);
-        for blocks in self.generations.iter().map_while(OnceLock::get) {
-            for words in blocks.chunks(PIECE_WORDS) {
+        let mut piece = Vec::with_capacity(PIECE_BLOCKS * BLOCK_WORDS * 8);
+        for generation in self.generations.iter().map_while(OnceLock::get) {
+            for blocks in generation.chunks(PIECE_BLOCKS) {
                 piece.clear();
-                words.iter().for_each(|w| piece.extend_from_slice(&w.load(Ordering::Relaxed).to_le_bytes()));
+                for word in blocks.iter().flatten() {
+                    piece.extend_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
+                }
                 crc.update(&piece);
                 out.write_all(&piece)?;
             }
@@ -141,22 +165,22 @@ impl Filter {
             return Err(broken("a filter of too many keys"));
         }
         let filter = Filter { count: AtomicU64::new(count), ..Filter::default() };
-        let mut piece = vec![0; PIECE_WORDS * 8];
-        for (generation, place) in filter.generations.iter().enumerate() {
-            if count <= keys_before(generation) {
+        let mut piece = vec![[[0; 8]; BLOCK_WORDS]; PIECE_BLOCKS];
+        for (at, generation) in filter.generations.iter().enumerate() {
+            if count <= keys_before(at) {
                 break;
             }
-            let mut blocks = Vec::with_capacity(words(generation));
-            while blocks.len() < words(generation) {
-                let bytes = piece.len().min((words(generation) - blocks.len()) * 8);
-                let piece = piece.get_mut(..bytes).unwrap_or_default();
-                input.read_exact(piece)?;
-                crc.update(piece);
-                blocks
-                    .extend(piece.as_chunks::<8>().0.iter().map(|w| AtomicU64::new(u64::from_le_bytes(*w))));
+            let mut read = Vec::with_capacity(blocks(at));
+            while read.len() < blocks(at) {
+                let left = piece.len().min(blocks(at) - read.len());
+                let piece = piece.get_mut(..left).unwrap_or_default();
+                let bytes = piece.as_flattened_mut().as_flattened_mut();
+                input.read_exact(bytes)?;
+                crc.update(bytes);
+                read.extend(piece.iter().map(|block| block.map(|w| AtomicU64::new(u64::from_le_bytes(w)))));
             }
             // It was empty until now.
-            let _ = place.set(blocks.into_boxed_slice());
+            let _ = generation.set(read.into_boxed_slice());
         }
         let mut expected = [0; 4];
         input.read_exact(&mut expected)?;
@@ -167,8 +191,8 @@ impl Filter {
     }
 }
 
-/// Words written or read at a time.
-const PIECE_WORDS: usize = 1 << 13;
+/// Blocks written or read at a time.
+const PIECE_BLOCKS: usize = 1 << 10;
 
 #[cfg(test)]
 mod tests {
