@@ -333,8 +333,8 @@ impl<'a> Applier<'a> {
         self.txn.len() + self.pulses.len() >= CHANGES_MAX
     }
 
-    /// Stores a record: claims its id, and queues it for linking if nothing is missing. Duplicates change nothing; for
-    /// one that is known to be `new` the search is saved.
+    /// Stores a record: claims its id, and links it if nothing is missing, or queues it behind others that are ready.
+    /// Duplicates change nothing; for one that is known to be `new` the search is saved.
     pub(crate) fn store(&mut self, row: Row, links: &[Hash], new: bool) -> Result<(), IndexError> {
         if !new && self.standing(&row.hash)?.is_some() {
             return Ok(());
@@ -672,5 +672,52 @@ impl<'a> Applier<'a> {
             pulses.iter().map(|(token, pulse)| (key::pulse(*token), Some(pulse.to_bytes().to_vec()))),
         );
         changes
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn hash(n: usize) -> Hash {
+        let mut hash = [0; 32];
+        hash[..8].copy_from_slice(&n.to_be_bytes());
+        Hash(hash)
+    }
+
+    #[test]
+    fn who_waits_is_told_in_the_order_of_the_index_and_once() {
+        let mut waiting = Waiting::default();
+        assert_eq!(waiting.take(&hash(1)), None, "nobody said that nothing waits");
+        waiting.insert(hash(1), hash(2));
+        assert_eq!(waiting.take(&hash(1)), None);
+        waiting.none();
+        for n in [30, 10, 20] {
+            waiting.insert(hash(1), hash(n));
+        }
+        waiting.insert(hash(2), hash(10));
+        assert_eq!(waiting.take(&hash(1)).unwrap(), [hash(10), hash(20), hash(30)]);
+        assert_eq!(waiting.take(&hash(1)).unwrap(), []);
+        assert_eq!(waiting.pairs, 1);
+    }
+
+    #[test]
+    fn of_too_many_that_wait_none_are_known_until_none_are_left() {
+        let mut waiting = Waiting::default();
+        waiting.none();
+        for n in 0..WAITING_KNOWN_MAX {
+            waiting.insert(hash(n), hash(n + 1));
+        }
+        assert_eq!(waiting.take(&hash(7)).unwrap(), [hash(8)]);
+        waiting.insert(hash(7), hash(8));
+        assert_eq!(waiting.pairs, WAITING_KNOWN_MAX);
+        waiting.insert(hash(1), hash(3));
+        // One more than there is room for: the index must be searched, for what was known as well.
+        assert_eq!(waiting.take(&hash(1)), None);
+        waiting.insert(hash(1), hash(3));
+        assert_eq!(waiting.take(&hash(1)), None);
+        waiting.none();
+        assert_eq!(waiting.take(&hash(1)).unwrap(), []);
     }
 }
