@@ -197,11 +197,9 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Nothing waits.
+    /// Nothing waits: all that does from now on will be known.
     fn none(&mut self) {
-        if self.pairs > 0 || self.known.is_none() {
-            *self = Waiting { known: Some(HashMap::new()), pairs: 0 };
-        }
+        self.known.get_or_insert_default();
     }
 
     fn insert(&mut self, missing: Hash, waiting: Hash) {
@@ -218,7 +216,7 @@ impl Waiting {
     /// searched.
     fn take(&mut self, missing: &Hash) -> Option<Vec<Hash>> {
         let mut waiting = self.known.as_mut()?.remove(missing).unwrap_or_default();
-        self.pairs -= waiting.len().min(self.pairs);
+        self.pairs = self.pairs.saturating_sub(waiting.len());
         waiting.sort_unstable();
         Some(waiting)
     }
@@ -437,20 +435,7 @@ impl<'a> Applier<'a> {
                     None => return Ok(()),
                 }
             };
-            let mut found = Vec::with_capacity(pending.links.len());
-            for link in &pending.links {
-                let Some(Standing::Linked { index, timestamp }) = self.standing(link)? else {
-                    return Err(RowError('h').into());
-                };
-                found.push(Parent { index, timestamp });
-            }
-            let claim = if pending.row.selectors.is_empty() {
-                None
-            } else {
-                let claim = self.txn.get(&key::claim(&pending.row.id))?.ok_or(RowError('i'))?;
-                Some(Stated { claim: Claim::decode(&claim)?, new: false })
-            };
-            self.link(pending.row, found, claim)?;
+            self.link_pending(pending)?;
         }
         for (hash, pending) in std::mem::take(&mut self.ready) {
             if let Some(pending) = pending {
@@ -476,6 +461,24 @@ impl<'a> Applier<'a> {
     /// Whether records are still waiting to be linked in a next batch.
     pub(crate) fn has_leftover(&self) -> bool {
         self.meta.ready > 0
+    }
+
+    /// Links a record that was queued or waited.
+    fn link_pending(&mut self, pending: PendingRow) -> Result<(), IndexError> {
+        let mut found = Vec::with_capacity(pending.links.len());
+        for link in &pending.links {
+            let Some(Standing::Linked { index, timestamp }) = self.standing(link)? else {
+                return Err(RowError('h').into());
+            };
+            found.push(Parent { index, timestamp });
+        }
+        let claim = if pending.row.selectors.is_empty() {
+            None
+        } else {
+            let claim = self.txn.get(&key::claim(&pending.row.id))?.ok_or(RowError('i'))?;
+            Some(Stated { claim: Claim::decode(&claim)?, new: false })
+        };
+        self.link(pending.row, found, claim)
     }
 
     /// Links a record whose links all are. `claim`: who holds its id, if it has one.

@@ -64,7 +64,7 @@ impl Place {
         }
     }
 
-    fn block(self, generation: &[[AtomicU64; BLOCK_WORDS]]) -> Option<&[AtomicU64; BLOCK_WORDS]> {
+    fn block(self, generation: &Blocks) -> Option<&[AtomicU64; BLOCK_WORDS]> {
         generation.get(((u128::from(self.block) * generation.len() as u128) >> 64) as usize)
     }
 
@@ -109,21 +109,21 @@ impl Filter {
 
     /// Inserts a key, before the index has it. One thread inserts. Returns whether it may have been there before.
     pub(crate) fn insert(&self, key: &[u8; 32]) -> bool {
-        let known = self.may_have(key);
-        if !known {
-            let count = self.count.fetch_add(1, Ordering::Relaxed);
-            let at = (0..GENERATIONS - 1).find(|g| count < keys_before(g + 1)).unwrap_or(GENERATIONS - 1);
-            // Earlier ones exist, or `may_have` would not look here: a count grows by one at a time.
-            let Some(generation) = self.generations.get(at) else { return known };
-            let generation = generation.get_or_init(|| (0..blocks(at)).map(|_| Default::default()).collect());
-            let place = Place::of(key);
-            if let Some(block) = place.block(generation) {
-                for (word, bit) in place.bits {
-                    block[word % BLOCK_WORDS].fetch_or(bit, Ordering::Relaxed);
-                }
+        if self.may_have(key) {
+            return true;
+        }
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let at = (0..GENERATIONS - 1).find(|g| count < keys_before(g + 1)).unwrap_or(GENERATIONS - 1);
+        // Earlier ones exist, or `may_have` would not look here: a count grows by one at a time.
+        let Some(generation) = self.generations.get(at) else { return false };
+        let generation = generation.get_or_init(|| (0..blocks(at)).map(|_| Default::default()).collect());
+        let place = Place::of(key);
+        if let Some(block) = place.block(generation) {
+            for (word, bit) in place.bits {
+                block[word % BLOCK_WORDS].fetch_or(bit, Ordering::Relaxed);
             }
         }
-        known
+        false
     }
 
     /// Bytes of memory it takes.
