@@ -1,9 +1,9 @@
 //! The threads that make the costly checks of records (signatures, claims, work), for each lane one for each core.
 //!
 //! Whatever waits when a thread becomes free is checked together, up to a batch: a lone record is checked at once, and
-//! under load batches fill by themselves, so nothing ever waits for a batch to fill. The threads for imports have a low
-//! priority: they are to take what time the cores have left, and above all not to take it from the store's threads, which
-//! whoever writes a record waits for. Records whose work takes seconds go to a thread of their own, which
+//! under load batches fill by themselves, so nothing ever waits for a batch to fill. The threads for imports and peers have
+//! a low priority: they are to take what time the cores have left, and above all not to take it from the store's threads,
+//! whose priority is itself lower than that of requests. Records whose work takes seconds go to a thread of their own, which
 //! rests most of the time: whoever sends such records fills only its queue.
 //!
 //! What is checked, and how, `core::accept` says.
@@ -25,9 +25,6 @@ pub(crate) const BATCH_RECORDS: usize = 64;
 const LANE_RECORDS_MAX: usize = 8_192;
 /// Records that wait in the peers' lane; beyond them no more are taken. The senders bound what they have under way.
 const PEER_RECORDS_MAX: usize = 1 << 16;
-/// The niceness of threads for imports: a tenth of what others get when there is not enough for all, so that they seldom
-/// take a core from the writer, and an import still gets on beside programs that never rest.
-const IMPORT_NICENESS: i32 = 10;
 /// Jobs whose slow work waits; beyond them requests with such work are refused.
 const SLOW_JOBS_MAX: usize = 16;
 /// After slow work the thread rests so many times as long as it took: it takes a quarter of one core at most.
@@ -52,6 +49,17 @@ impl Lane {
             Lane::Request => "lf-verify",
             Lane::Import => "lf-verify-bulk",
             Lane::Peer => "lf-verify-peer",
+        }
+    }
+
+    /// How far below requests. The store's threads are at 8 ([`lf_store::WriterThread`]) and get three times as much as
+    /// these when there is not enough for all: were they to share alike, what is checked would pile up before the
+    /// writer, and the threads wait for it. An import still gets on beside programs that never rest.
+    fn niceness(self) -> i32 {
+        match self {
+            Lane::Request => 0,
+            Lane::Import => 18,
+            Lane::Peer => 15,
         }
     }
 }
@@ -155,9 +163,7 @@ impl Verifier {
             let (judge, slow) = (judge.clone(), verifier.slow.clone());
             let queue = Arc::clone(verifier.queue(lane));
             let run = move || {
-                if lane != Lane::Request {
-                    lf_platform::lower_priority(IMPORT_NICENESS);
-                }
+                lf_platform::lower_priority(lane.niceness());
                 work(judge.as_ref(), lane, &queue, &slow);
             };
             threads.push(spawn(lane.thread_name(), Box::new(run))?);

@@ -117,13 +117,17 @@ pub fn default_home(name: &str) -> Option<PathBuf> {
     home.map(|home| home.join(format!(".{name}")))
 }
 
-/// Lowers this thread's priority (0 is a normal one, 19 the least), where that is a thing of threads.
-pub fn lower_priority(niceness: i32) {
+/// Lowers this thread's priority by so many steps of niceness below the one the program was started with, where that is
+/// a thing of threads; 19 is the least there is. Threads it starts from now on have the same.
+pub fn lower_priority(steps: i32) {
     // A system that refuses it has its reasons, and all works without.
     #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), niceness);
+    if let Ok(started_with) = rustix::process::getpriority_process(Some(rustix::process::getpid())) {
+        let niceness = started_with.saturating_add(steps).min(crate::NICENESS_LEAST);
+        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), niceness);
+    }
     #[cfg(not(target_os = "linux"))]
-    let _ = niceness;
+    let _ = steps;
 }
 
 /// Starts the command in a process group of its own, so that Ctrl-C at the terminal is not for it.
@@ -254,6 +258,29 @@ impl Hangups {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_threads_priority_is_lowered_from_the_programs_and_its_threads_have_it_too() {
+        let of = |pid| rustix::process::getpriority_process(Some(pid)).unwrap();
+        let program = of(rustix::process::getpid());
+        let lowered = |steps: i32| (program + steps).min(crate::NICENESS_LEAST);
+        let own = move || of(rustix::thread::gettid());
+        let thread = std::thread::spawn(move || {
+            lower_priority(3);
+            let first = own();
+            lower_priority(5);
+            let child = std::thread::spawn(move || {
+                let inherited = own();
+                lower_priority(40);
+                (inherited, own())
+            });
+            (first, own(), child.join().unwrap())
+        });
+        let (first, second, (inherited, least)) = thread.join().unwrap();
+        assert_eq!([first, second, inherited], [lowered(3), lowered(5), lowered(5)]);
+        assert_eq!((least, own()), (crate::NICENESS_LEAST, program));
+    }
 
     #[test]
     fn states_reach_both_kinds_of_sockets() {

@@ -121,7 +121,7 @@ pub fn default_home(name: &str) -> Option<PathBuf> {
 }
 
 /// Lowers this thread's priority: not without unsafe code here, and all works without.
-pub fn lower_priority(_niceness: i32) {}
+pub fn lower_priority(_steps: i32) {}
 
 /// Starts the command in a process group of its own, so that Ctrl-C at the console is not for it.
 pub fn own_group(command: &mut Command) -> &mut Command {

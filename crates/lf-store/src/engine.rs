@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, RwLock};
@@ -15,6 +14,8 @@ use std::time::Duration;
 
 use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+
+use crate::writer::NICENESS;
 
 /// What an engine's failure means for the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,10 +213,21 @@ impl DiskEngine {
     /// # Errors
     /// The directory is not usable or damaged; it can be deleted and rebuilt from the log.
     pub fn open(path: &Path) -> Result<Self, EngineError> {
-        // Damaged files may make the engine panic; that is one more kind of damage.
-        catch_unwind(AssertUnwindSafe(|| Self::open_or_panic(path))).unwrap_or_else(|_| {
-            Err(EngineError::new(EngineErrorKind::Damaged, "does not understand its files"))
-        })
+        // The engine's own thread has the priority of the one that opens it.
+        let open = || {
+            lf_platform::lower_priority(NICENESS);
+            Self::open_or_panic(path)
+        };
+        let opened = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("lf-engine".to_owned()).spawn_scoped(scope, open);
+            thread.map(std::thread::ScopedJoinHandle::join)
+        });
+        match opened {
+            Ok(Ok(engine)) => engine,
+            // Damaged files may make the engine panic; that is one more kind of damage.
+            Ok(Err(_)) => Err(EngineError::new(EngineErrorKind::Damaged, "does not understand its files")),
+            Err(e) => Err(EngineError::new(EngineErrorKind::Refused, format!("cannot start a thread: {e}"))),
+        }
     }
 
     fn open_or_panic(path: &Path) -> Result<Self, EngineError> {
@@ -494,5 +506,24 @@ mod tests {
         // Whatever it says: it must not wait for ever.
         assert!(engine.persist().is_err());
         drop(engine);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_engines_own_thread_has_a_lower_priority() {
+        let directory = tempfile::tempdir().unwrap();
+        let _engine = DiskEngine::open(&directory.path().join("index")).unwrap();
+        let niceness_of = |stat: &Path| {
+            let stat = std::fs::read_to_string(stat).ok()?;
+            let (name, rest) = stat.rsplit_once(')')?;
+            Some((name.to_owned(), rest.split_whitespace().nth(16)?.parse::<i32>().ok()?))
+        };
+        let (_, program) = niceness_of(Path::new("/proc/self/stat")).unwrap();
+        let threads = std::fs::read_dir("/proc/self/task").unwrap();
+        // Threads of other tests come and go.
+        let threads = threads.filter_map(|thread| niceness_of(&thread.unwrap().path().join("stat")));
+        let niceness: Vec<i32> = threads.filter(|(name, _)| name.contains("fjall")).map(|(_, n)| n).collect();
+        let lowered = (program + NICENESS).min(lf_platform::NICENESS_LEAST);
+        assert!(!niceness.is_empty() && niceness.iter().all(|n| *n == lowered), "{niceness:?}");
     }
 }

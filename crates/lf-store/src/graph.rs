@@ -12,6 +12,7 @@ use crate::rows::RowError;
 use crate::store::StoreError;
 use crate::view::{Graph, Shared, read};
 use crate::weights::Progress;
+use crate::writer::NICENESS;
 
 /// Steps that may wait for the thread; beyond them the store's writer waits.
 const QUEUE_STEPS: usize = 4;
@@ -58,7 +59,10 @@ impl Growth {
     pub(crate) fn start_thread(&mut self) -> std::io::Result<()> {
         let (sender, tasks): (_, Receiver<Task>) = sync_channel(QUEUE_STEPS);
         let (shared, failed) = (Arc::clone(&self.shared), Arc::clone(&self.failed));
-        let run = move || tasks.iter().for_each(|task| run(&shared, &failed, task));
+        let run = move || {
+            lf_platform::lower_priority(NICENESS);
+            tasks.iter().for_each(|task| run(&shared, &failed, task));
+        };
         let thread = std::thread::Builder::new().name("lf-graph".to_owned()).spawn(run)?;
         self.thread = Some((sender, thread));
         Ok(())
