@@ -58,14 +58,14 @@ fn main() {
     let running = Running::start(&config).unwrap();
     let url = running.url().unwrap();
     let address = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let third = file.len() / 3;
     for (name, in_process, over_http, goal_ms) in [
         ("alone", false, false, 0.0),
         ("with queries in process", true, false, 1.0),
         ("with queries over HTTP", false, true, 2.0),
     ] {
         // A third of the records each time.
-        let part = file.len() / 3;
-        let end = whole_records(&file, part);
+        let end = whole_records(&file, third.min(file.len()));
         let rest = file.split_off(end);
         let part = std::mem::replace(&mut file, rest);
         measure(name, running.node(), &part, threads, goal_ms, |stop| {
@@ -109,7 +109,11 @@ fn measure(
         let querying = std::thread::Builder::new().name("queries".to_owned());
         let querying = querying.spawn_scoped(scope, || queries(&stop)).unwrap();
         let (begun, cpu) = (Instant::now(), processor_time().unwrap_or_default());
-        let report = node.import(file, &mut |_| {}, &AtomicBool::new(false)).unwrap();
+        let import = || {
+            lf_platform::lower_priority(lf_store::WRITER_NICENESS);
+            node.import(file, &mut |_| {}, &AtomicBool::new(false)).unwrap()
+        };
+        let report = scope.spawn(import).join().unwrap();
         let wall = begun.elapsed();
         let cpu = (processor_time().unwrap_or_default() - cpu).as_secs_f64();
         let busy = cpu / wall.as_secs_f64() / threads as f64;

@@ -52,9 +52,10 @@ impl Lane {
         }
     }
 
-    /// How far below requests. The store's threads are at 8 ([`lf_store::WriterThread`]) and get three times as much as
-    /// these when there is not enough for all: were they to share alike, what is checked would pile up before the
-    /// writer, and the threads wait for it. An import still gets on beside programs that never rest.
+    /// How far below requests, in steps of niceness, and also below the store's threads ([`lf_store::WRITER_NICENESS`]),
+    /// which get ten times as much as an import's when there is not enough for all: were they to share alike, what is
+    /// checked would pile up before the writer, and the threads would wait for it. An import still gets on beside programs that
+    /// never rest.
     fn niceness(self) -> i32 {
         match self {
             Lane::Request => 0,

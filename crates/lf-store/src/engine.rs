@@ -15,7 +15,7 @@ use std::time::Duration;
 use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
-use crate::writer::NICENESS;
+use crate::writer::WRITER_NICENESS;
 
 /// What an engine's failure means for the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,7 +215,7 @@ impl DiskEngine {
     pub fn open(path: &Path) -> Result<Self, EngineError> {
         // The engine's own thread has the priority of the one that opens it.
         let open = || {
-            lf_platform::lower_priority(NICENESS);
+            lf_platform::lower_priority(WRITER_NICENESS);
             Self::open_or_panic(path)
         };
         let opened = std::thread::scope(|scope| {
@@ -523,7 +523,7 @@ mod tests {
         // Threads of other tests come and go.
         let threads = threads.filter_map(|thread| niceness_of(&thread.unwrap().path().join("stat")));
         let niceness: Vec<i32> = threads.filter(|(name, _)| name.contains("fjall")).map(|(_, n)| n).collect();
-        let lowered = (program + NICENESS).min(lf_platform::NICENESS_LEAST);
+        let lowered = (program + WRITER_NICENESS).min(lf_platform::NICENESS_LEAST);
         assert!(!niceness.is_empty() && niceness.iter().all(|n| *n == lowered), "{niceness:?}");
     }
 }

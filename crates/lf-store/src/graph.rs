@@ -4,7 +4,7 @@
 //! on with the next batch meanwhile. Nobody is told that a batch is stored before the graph has it.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockWriteGuard, TryLockError};
 use std::thread::JoinHandle;
 
 use crate::apply::NewlyLinked;
@@ -12,12 +12,15 @@ use crate::rows::RowError;
 use crate::store::StoreError;
 use crate::view::{Graph, Shared, read};
 use crate::weights::Progress;
-use crate::writer::NICENESS;
+use crate::writer::WRITER_NICENESS;
 
 /// Steps that may wait for the thread; beyond them the store's writer waits.
 const QUEUE_STEPS: usize = 4;
 /// Records raised under the graph's lock at a time.
 const RAISE_RECORDS: usize = 1_024;
+
+/// Attempts at having the graph alone before waiting in line: some ten microseconds.
+const WRITE_TRIES: usize = 1_000;
 
 /// What one commit of the index has linked.
 pub(crate) struct Step {
@@ -60,7 +63,7 @@ impl Growth {
         let (sender, tasks): (_, Receiver<Task>) = sync_channel(QUEUE_STEPS);
         let (shared, failed) = (Arc::clone(&self.shared), Arc::clone(&self.failed));
         let run = move || {
-            lf_platform::lower_priority(NICENESS);
+            lf_platform::lower_priority(WRITER_NICENESS);
             tasks.iter().for_each(|task| run(&shared, &failed, task));
         };
         let thread = std::thread::Builder::new().name("lf-graph".to_owned()).spawn(run)?;
@@ -144,6 +147,19 @@ fn run(shared: &Shared, failed: &Failed, task: Task) {
     }
 }
 
+/// The graph for a writer. Readers have it for less than a microsecond, so it is asked for again and again: a writer that
+/// waits in line keeps new readers waiting until the system gives it a core, which can take milliseconds.
+fn write(graph: &RwLock<Graph>) -> RwLockWriteGuard<'_, Graph> {
+    for _ in 0..WRITE_TRIES {
+        match graph.try_write() {
+            Ok(guard) => return guard,
+            Err(TryLockError::Poisoned(e)) => return e.into_inner(),
+            Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
+        }
+    }
+    graph.write().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Adds records to weights and tips, the first of which has the index `first`; one that is there already must be the
 /// same. `inserted` is told each. Readers are kept out only while a cover is applied.
 ///
@@ -155,9 +171,8 @@ pub(crate) fn insert(
     records: &[NewlyLinked],
     mut inserted: impl FnMut(u32),
 ) -> Result<(), StoreError> {
-    let write = || graph.write().unwrap_or_else(PoisonError::into_inner);
     let broken = || StoreError::from(RowError('r'));
-    let mut guard = write();
+    let mut guard = write(graph);
     for (index, new) in (first..).zip(records) {
         if index < guard.weights.len() {
             if guard.weights.links(index) != Some(&new.links[..]) {
@@ -171,7 +186,7 @@ pub(crate) fn insert(
         loop {
             drop(guard);
             insert.look(&read(graph).weights);
-            guard = write();
+            guard = write(graph);
             if let Progress::Done(_) = guard.weights.advance(&mut insert).map_err(|_| broken())? {
                 break;
             }
@@ -185,7 +200,7 @@ pub(crate) fn insert(
 /// New records may link to these from now on.
 pub(crate) fn raise(graph: &RwLock<Graph>, raised: &[u32]) {
     for some in raised.chunks(RAISE_RECORDS) {
-        let mut guard = graph.write().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = write(graph);
         let Graph { weights, tips } = &mut *guard;
         for index in some {
             tips.raise(*index, weights.links(*index).unwrap_or_default());

@@ -33,4 +33,4 @@ pub use store::{
 pub use view::{
     REPUTATION_COLLISION, REPUTATION_GOOD, REPUTATION_TEMPORAL_VIOLATION, StoreReader, Totals, View,
 };
-pub use writer::{Answer, StoreWriter, WriterThread};
+pub use writer::{Answer, StoreWriter, WRITER_NICENESS, WriterThread};

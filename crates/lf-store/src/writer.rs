@@ -19,10 +19,10 @@ const BATCH_RECORDS_MAX: usize = 8_192;
 const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Contested names settled at a time.
 const SETTLE_NAMES: usize = 1_000;
-/// The niceness of the threads that write, the engine's among them: a sixth of what others get when there is not enough
-/// for all. They are busy for long during an import, and of two threads with the same priority the system lets the one
-/// that runs go on for milliseconds: whoever asks something would wait for that.
-pub(crate) const NICENESS: i32 = 8;
+/// How far below queries the threads that write are, the engine's among them, in steps of niceness: a sixth of the time when
+/// there is not enough for all. They are busy for long during an import, and of two threads with the same priority the
+/// system lets the one that runs go on for milliseconds: whoever asks something would wait for that.
+pub const WRITER_NICENESS: i32 = 8;
 /// How long the writer is idle before it looks whether a checkpoint is due.
 const IDLE: Duration = Duration::from_millis(500);
 
@@ -142,7 +142,7 @@ impl WriterThread {
         store.start_graph_thread()?;
         let on_linked = Arc::new(on_linked);
         let run = move || {
-            lf_platform::lower_priority(NICENESS);
+            lf_platform::lower_priority(WRITER_NICENESS);
             run(store, &receiver, &on_linked)
         };
         let thread = std::thread::Builder::new().name("lf-store".to_owned()).spawn(run)?;

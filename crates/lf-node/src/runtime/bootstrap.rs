@@ -38,6 +38,8 @@ impl Bootstrap {
         let thread = std::thread::Builder::new()
             .name("lf-bootstrap".to_owned())
             .spawn(move || {
+                // Queries come first.
+                lf_platform::lower_priority(lf_store::WRITER_NICENESS);
                 import(&node, file, &path, &flag);
                 begun.store(false, Ordering::Relaxed);
             })
