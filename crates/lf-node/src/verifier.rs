@@ -1,9 +1,9 @@
 //! The threads that make the costly checks of records (signatures, claims, work), for each lane one for each core.
 //!
 //! Whatever waits when a thread becomes free is checked together, up to a batch: a lone record is checked at once, and
-//! under load batches fill by themselves, so nothing ever waits for a batch to fill. The threads for imports and peers have
-//! a low priority: they are to take what time the cores have left, and above all not to take it from the store's threads,
-//! whose priority is itself lower than that of requests. Records whose work takes seconds go to a thread of their own, which
+//! under load batches fill by themselves, so nothing ever waits for a batch to fill. The threads for what
+//! comes in bulk have a low priority: they are to take what time the cores have left, and above all not to take it from the
+//! store's threads, whose priority is itself lower than that of requests. Records whose work takes seconds go to a thread of their own, which
 //! rests most of the time: whoever sends such records fills only its queue.
 //!
 //! What is checked, and how, `core::accept` says.
@@ -16,6 +16,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use lf_proto::record::Record;
+use lf_store::WRITER_NICENESS;
 
 use crate::core::accept::{Refusal, SlowWork, Verdict, Verified};
 
@@ -23,8 +24,13 @@ use crate::core::accept::{Refusal, SlowWork, Verdict, Verified};
 pub(crate) const BATCH_RECORDS: usize = 64;
 /// Records that wait in a lane; beyond them senders wait.
 const LANE_RECORDS_MAX: usize = 8_192;
-/// Records that wait in the peers' lane; beyond them no more are taken. The senders bound what they have under way.
+/// Records that wait in each of the peers' lanes; beyond them no more are taken. The senders bound what they have under way.
 const PEER_RECORDS_MAX: usize = 1 << 16;
+/// How far below requests the threads for what comes in bulk are, in steps of niceness, and also below the store's threads
+/// ([`WRITER_NICENESS`]), which get ten times as much when there is not enough for all: were they to share alike, what is
+/// checked would pile up before the writer, and the threads would wait for it. They still get on beside programs that
+/// never rest.
+const BULK_NICENESS: i32 = 18;
 /// Jobs whose slow work waits; beyond them requests with such work are refused.
 const SLOW_JOBS_MAX: usize = 16;
 /// After slow work the thread rests so many times as long as it took: it takes a quarter of one core at most.
@@ -37,30 +43,30 @@ pub(crate) enum Lane {
     Request,
     /// A file that is read in.
     Import,
-    /// A peer.
+    /// A peer that sends a few records: news, which spread by being passed on.
+    News,
+    /// A peer that sends many.
     Peer,
 }
 
 impl Lane {
-    const ALL: [Lane; 3] = [Lane::Request, Lane::Import, Lane::Peer];
+    const ALL: [Lane; 4] = [Lane::Request, Lane::Import, Lane::News, Lane::Peer];
 
     fn thread_name(self) -> &'static str {
         match self {
             Lane::Request => "lf-verify",
             Lane::Import => "lf-verify-bulk",
+            Lane::News => "lf-verify-news",
             Lane::Peer => "lf-verify-peer",
         }
     }
 
-    /// How far below requests, in steps of niceness, and also below the store's threads ([`lf_store::WRITER_NICENESS`]),
-    /// which get ten times as much as an import's when there is not enough for all: were they to share alike, what is
-    /// checked would pile up before the writer, and the threads would wait for it. An import still gets on beside programs that
-    /// never rest.
+    /// How far below requests, in steps of niceness.
     fn niceness(self) -> i32 {
         match self {
             Lane::Request => 0,
-            Lane::Import => 18,
-            Lane::Peer => 15,
+            Lane::News => WRITER_NICENESS,
+            Lane::Import | Lane::Peer => BULK_NICENESS,
         }
     }
 }
@@ -177,10 +183,11 @@ impl Verifier {
     }
 
     fn queue(&self, lane: Lane) -> &Arc<Watched<Queue>> {
-        let [request, import, peer] = &self.queues;
+        let [request, import, news, peer] = &self.queues;
         match lane {
             Lane::Request => request,
             Lane::Import => import,
+            Lane::News => news,
             Lane::Peer => peer,
         }
     }
@@ -205,7 +212,8 @@ impl Verifier {
     /// Has a peer's records checked, never waiting: `reply` is called on a thread that checks, or dropped if too many
     /// wait already or the threads stop before.
     pub(crate) fn check_for_peer(&self, records: Vec<Record>, reply: impl FnOnce(Verdicts) + Send + 'static) {
-        let watched = self.queue(Lane::Peer);
+        let lane = if records.len() < BATCH_RECORDS { Lane::News } else { Lane::Peer };
+        let watched = self.queue(lane);
         let queue = watched.lock();
         if queue.waiting < PEER_RECORDS_MAX {
             push(watched, queue, Job { records, reply: Box::new(reply) });
@@ -214,8 +222,8 @@ impl Verifier {
 
     /// Records that wait to be checked: of clients, imports included, and of peers.
     pub(crate) fn waiting(&self) -> [usize; 2] {
-        let [request, import, peer] = self.queues.each_ref().map(|watched| watched.lock().waiting);
-        [request + import, peer]
+        let [request, import, news, peer] = self.queues.each_ref().map(|watched| watched.lock().waiting);
+        [request + import, news + peer]
     }
 
     /// Stops the threads and waits for them. What waits is not checked any more.
@@ -511,7 +519,7 @@ mod tests {
 
     /// Whoever posts a record does not wait for an import, even if nothing of it is ever done.
     #[test]
-    fn an_import_holds_no_request_up() {
+    fn what_comes_in_bulk_holds_no_request_and_no_news_up() {
         struct Stuck(Arc<Mutex<()>>);
         impl Judge for Stuck {
             fn judge(&self, records: Vec<Record>) -> Vec<Verdict> {
@@ -529,10 +537,20 @@ mod tests {
         let held = gate.lock().unwrap();
         let import: Vec<_> =
             (0..50).map(|i| verifier.check(Lane::Import, vec![record(SLOW, i); BATCH_RECORDS])).collect();
+        let (reply, first_sync) = sync_channel(50);
+        for i in 0..50 {
+            let reply = reply.clone();
+            let answer = move |verdicts: Verdicts| reply.send(verdicts.len()).unwrap();
+            verifier.check_for_peer(vec![record(SLOW, i); BATCH_RECORDS], answer);
+        }
         assert!(verifier.check(Lane::Request, vec![record(GOOD, 1)]).recv().unwrap()[0].is_ok());
+        let (reply, news) = sync_channel(1);
+        verifier.check_for_peer(vec![record(GOOD, 2)], move |verdicts| reply.send(verdicts).unwrap());
+        assert!(news.recv().unwrap()[0].is_ok());
         drop(held);
         for verdicts in import {
             assert_eq!(verdicts.recv().unwrap().len(), BATCH_RECORDS);
         }
+        assert_eq!(first_sync.iter().take(50).sum::<usize>(), 50 * BATCH_RECORDS);
     }
 }

@@ -11,8 +11,8 @@ use super::ranges::Bound;
 use super::wire::Gossip;
 use super::{Action, LIMBO_MAX, MessageId, Outcome, PeerId, Sync, Ticket, Verdict, next_in_turn};
 
-/// Records that are being checked, at most.
-const CHECKING_MAX: usize = 4_096;
+/// Records that are being checked, at most: enough to keep all cores busy while the writer is.
+const CHECKING_MAX: usize = 8_192;
 /// Records checked together.
 const BATCH_RECORDS: usize = 256;
 /// Bytes of announced records of a peer that wait to be checked; more are left to comparisons.
