@@ -27,10 +27,10 @@ const LANE_RECORDS_MAX: usize = 8_192;
 /// Records that wait in each of the peers' lanes; beyond them no more are taken. The senders bound what they have under way.
 const PEER_RECORDS_MAX: usize = 1 << 16;
 /// How far below requests the threads for what comes in bulk are, in steps of niceness, and also below the store's threads
-/// ([`WRITER_NICENESS`]), which get ten times as much when there is not enough for all: were they to share alike, what is
-/// checked would pile up before the writer, and the threads would wait for it. They still get on beside programs that
+/// ([`WRITER_NICENESS`]), which get seven times as much when there is not enough for all: were they to share alike, what
+/// is checked would pile up before the writer, and the threads would wait for it. They still get on beside programs that
 /// never rest.
-const BULK_NICENESS: i32 = 18;
+const BULK_NICENESS: i32 = lf_platform::NICENESS_LEAST;
 /// Jobs whose slow work waits; beyond them requests with such work are refused.
 const SLOW_JOBS_MAX: usize = 16;
 /// After slow work the thread rests so many times as long as it took: it takes a quarter of one core at most.

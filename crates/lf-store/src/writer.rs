@@ -19,10 +19,10 @@ const BATCH_RECORDS_MAX: usize = 8_192;
 const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Contested names settled at a time.
 const SETTLE_NAMES: usize = 1_000;
-/// How far below queries the threads that write are, the engine's among them, in steps of niceness: a sixth of the time when
+/// How far below queries the threads that write are, the engine's among them, in steps of niceness: a tenth of the time when
 /// there is not enough for all. They are busy for long during an import, and of two threads with the same priority the
 /// system lets the one that runs go on for milliseconds: whoever asks something would wait for that.
-pub const WRITER_NICENESS: i32 = 8;
+pub const WRITER_NICENESS: i32 = 10;
 /// How long the writer is idle before it looks whether a checkpoint is due.
 const IDLE: Duration = Duration::from_millis(500);
 
