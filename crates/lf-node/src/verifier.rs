@@ -1,10 +1,10 @@
 //! The threads that make the costly checks of records (signatures, claims, work), for each lane one for each core.
 //!
 //! Whatever waits when a thread becomes free is checked together, up to a batch: a lone record is checked at once, and
-//! under load batches fill by themselves, so nothing ever waits for a batch to fill. The threads for what
-//! comes in bulk have a low priority: they are to take what time the cores have left, and above all not to take it from the
-//! store's threads, whose priority is itself lower than that of requests. Records whose work takes seconds go to a thread of their own, which
-//! rests most of the time: whoever sends such records fills only its queue.
+//! under load batches fill by themselves, so nothing ever waits for a batch to fill. The threads for what comes in bulk
+//! have a low priority: they are to take what time the cores have left, and above all not to take it from the store's
+//! threads, whose priority is itself lower than that of requests. Records whose work takes seconds go to a thread of
+//! their own, which rests most of the time: whoever sends such records fills only its queue.
 //!
 //! What is checked, and how, `core::accept` says.
 
