@@ -13,8 +13,12 @@ use super::{Action, LIMBO_MAX, MessageId, Outcome, PeerId, Sync, Ticket, Verdict
 
 /// Records that are being checked, at most: enough to keep all cores busy while the writer is.
 const CHECKING_MAX: usize = 8_192;
+/// And their bytes, but for the last ones.
+pub(super) const CHECKING_BYTES_MAX: usize = 16 << 20;
 /// Records checked together.
 const BATCH_RECORDS: usize = 256;
+/// A batch is closed at this many bytes.
+const BATCH_BYTES: usize = 1 << 20;
 /// Bytes of announced records of a peer that wait to be checked; more are left to comparisons.
 const GOSSIP_BYTES: usize = 4 << 20;
 /// Announced records of one owner at once, and a minute; more are left to comparisons.
@@ -29,6 +33,7 @@ const PULSE_CHECKS_MAX: usize = 4;
 struct Check {
     peer: PeerId,
     records: Vec<(Bound, Origin)>,
+    bytes: usize,
 }
 
 /// Pulses that are being checked.
@@ -48,6 +53,8 @@ pub(super) struct Intake {
     under_way: HashSet<Hash>,
     /// Records being checked.
     checking: usize,
+    /// Their bytes.
+    checking_bytes: usize,
     /// The peer whose turn was last.
     last: Option<PeerId>,
     owners: HashMap<OwnerPublic, Allowance>,
@@ -126,7 +133,7 @@ impl Sync {
 
     /// Has records checked, peers in turn.
     pub(super) fn check(&mut self) {
-        while self.intake.checking < CHECKING_MAX {
+        while self.intake.checking < CHECKING_MAX && self.intake.checking_bytes < CHECKING_BYTES_MAX {
             let Some(id) =
                 next_in_turn(&mut self.peers, self.intake.last, |(_, peer)| !peer.records.is_empty())
             else {
@@ -134,17 +141,20 @@ impl Sync {
             };
             self.intake.last = Some(id);
             let Some(peer) = self.peers.get_mut(&id) else { return };
-            let (mut records, mut known) = (Vec::new(), Vec::new());
+            let (mut records, mut known, mut bytes) = (Vec::new(), Vec::new(), 0);
             while records.len() < BATCH_RECORDS
+                && bytes < BATCH_BYTES
                 && let Some((record, origin)) = peer.pop_record()
             {
                 self.announcements.came(record.hash());
                 known.push((Bound::of(record.timestamp(), &record.hash()), origin));
+                bytes += record.as_bytes().len();
                 records.push(record);
             }
             self.intake.checking += records.len();
+            self.intake.checking_bytes += bytes;
             let ticket = self.ticket();
-            self.intake.checks.insert(ticket, Check { peer: id, records: known });
+            self.intake.checks.insert(ticket, Check { peer: id, records: known, bytes });
             self.actions.push_back(Action::Check { ticket, peer: id, records });
         }
     }
@@ -153,6 +163,7 @@ impl Sync {
     pub(super) fn checked(&mut self, ticket: Ticket, outcomes: &[Outcome]) {
         let Some(check) = self.intake.checks.remove(&ticket) else { return };
         self.intake.checking = self.intake.checking.saturating_sub(check.records.len());
+        self.intake.checking_bytes = self.intake.checking_bytes.saturating_sub(check.bytes);
         for (at, (place, origin)) in check.records.into_iter().enumerate() {
             let hash = Hash(place.hash);
             self.intake.under_way.remove(&hash);

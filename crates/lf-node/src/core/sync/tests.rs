@@ -435,6 +435,57 @@ fn more_new_records_than_can_be_announced_are_compared_soon() {
 }
 
 #[test]
+fn what_is_being_checked_is_bounded_in_bytes() {
+    let mut node = TestNode::new(0);
+    let view = node.store.reader().view();
+    let now = Now { ticks_ms: 1, unix_secs: 100_000 };
+    let mut checks = VecDeque::new();
+    let mut handle = |event, checks: &mut VecDeque<(Ticket, Vec<usize>)>| {
+        node.sync.handle(event, &view, now);
+        while let Some(action) = node.sync.poll() {
+            if let Action::Check { ticket, records, .. } = action {
+                checks.push_back((ticket, records.iter().map(|record| record.as_bytes().len()).collect()));
+            }
+        }
+    };
+    let bytes = |checks: &VecDeque<(Ticket, Vec<usize>)>| checks.iter().flat_map(|c| &c.1).sum::<usize>();
+    // Nothing that can be compressed.
+    let mut state = 1u32;
+    let mut value = || -> Vec<u8> {
+        let mut byte = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        };
+        (0..60_000).map(|_| byte()).collect()
+    };
+    let mut offered = 0;
+    for number in 1..=40 {
+        let peer = PeerId([number; 32]);
+        handle(Event::Connected { peer, outbound: false }, &mut checks);
+        let owner = OwnerSecret::from_seed(OwnerType::Ed25519, &[number]);
+        for i in 0..10 {
+            let record = build(&owner, RecordType::Datum, &value(), &[], 2_000 + i);
+            offered += record.as_bytes().len();
+            let bytes = Gossip::Record(Box::new(record)).encode();
+            handle(Event::Gossip { peer, message: i, bytes }, &mut checks);
+        }
+    }
+    let bound = super::intake::CHECKING_BYTES_MAX;
+    assert!(offered > bound + (4 << 20));
+    let mut checked = 0;
+    while let Some((ticket, sizes)) = checks.pop_front() {
+        let under_way = bytes(&checks) + sizes.iter().sum::<usize>();
+        assert!(under_way <= bound + (1 << 20) + sizes[0], "{under_way}");
+        // All that there is room for is under way, as long as there is anything.
+        assert!(under_way >= bound || checked + under_way == offered);
+        checked += sizes.iter().sum::<usize>();
+        let outcomes = vec![Outcome::Refused; sizes.len()];
+        handle(Event::Checked { ticket, outcomes }, &mut checks);
+    }
+    assert_eq!(checked, offered);
+}
+
+#[test]
 fn what_an_announced_record_links_to_is_asked_for() {
     let mut net = Net::new(2);
     net.connect(0, 1);
