@@ -209,7 +209,7 @@ impl Verifier {
         verdicts
     }
 
-    /// Has a peer's records checked, never waiting: `reply` is called on a thread that checks, or dropped if too many
+    /// Has a peer's records checked, never waiting; fewer than a batch are taken for news. `reply` is called on a thread that checks, or dropped if too many
     /// wait already or the threads stop before.
     pub(crate) fn check_for_peer(&self, records: Vec<Record>, reply: impl FnOnce(Verdicts) + Send + 'static) {
         let lane = if records.len() < BATCH_RECORDS { Lane::News } else { Lane::Peer };
@@ -517,7 +517,7 @@ mod tests {
         assert_eq!(queue.waiting, 0);
     }
 
-    /// Whoever posts a record does not wait for an import, even if nothing of it is ever done.
+    /// Neither whoever posts a record nor a peer's news wait for an import or a first sync, even if nothing of it is ever done.
     #[test]
     fn what_comes_in_bulk_holds_no_request_and_no_news_up() {
         struct Stuck(Arc<Mutex<()>>);

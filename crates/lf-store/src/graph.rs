@@ -18,7 +18,6 @@ use crate::writer::WRITER_NICENESS;
 const QUEUE_STEPS: usize = 4;
 /// Records raised under the graph's lock at a time.
 const RAISE_RECORDS: usize = 1_024;
-
 /// Attempts at having the graph alone before waiting in line: some ten microseconds.
 const WRITE_TRIES: usize = 1_000;
 
@@ -147,8 +146,8 @@ fn run(shared: &Shared, failed: &Failed, task: Task) {
     }
 }
 
-/// The graph for a writer. Readers have it for less than a microsecond, so it is asked for again and again: a writer that
-/// waits in line keeps new readers waiting until the system gives it a core, which can take milliseconds.
+/// The graph for a writer. Queries have it for less than a microsecond, so it is asked for again and again at first: a writer
+/// that waits in line keeps new readers waiting until the system gives it a core, which can take milliseconds.
 fn write(graph: &RwLock<Graph>) -> RwLockWriteGuard<'_, Graph> {
     for _ in 0..WRITE_TRIES {
         match graph.try_write() {
