@@ -159,8 +159,31 @@ fn write(graph: &RwLock<Graph>) -> RwLockWriteGuard<'_, Graph> {
     graph.write().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The graph with room for one more record. Its arrays are millions of records long: they are moved beside readers.
+fn with_room<'a>(
+    graph: &'a RwLock<Graph>,
+    guard: RwLockWriteGuard<'a, Graph>,
+) -> RwLockWriteGuard<'a, Graph> {
+    if guard.weights.has_room() && guard.tips.has_room() {
+        return guard;
+    }
+    drop(guard);
+    let (mut weights, mut tips) = {
+        let graph = read(graph);
+        (graph.weights.room(), graph.tips.room())
+    };
+    let mut guard = write(graph);
+    guard.weights.take_room(&mut weights);
+    guard.tips.take_room(&mut tips);
+    drop(guard);
+    // Giving memory back takes a while, too.
+    drop((weights, tips));
+    write(graph)
+}
+
 /// Adds records to weights and tips, the first of which has the index `first`; one that is there already must be the
-/// same. `inserted` is told each. Readers are kept out only while a cover is applied.
+/// same. `inserted` is told each. Readers are kept out only while a
+/// cover is applied.
 ///
 /// # Errors
 /// They do not fit: the index is damaged, as the graph's own rules admit nothing else.
@@ -180,6 +203,7 @@ pub(crate) fn insert(
             inserted(index);
             continue;
         }
+        guard = with_room(graph, guard);
         let begun = guard.weights.begin_insert(&new.links, new.score, new.eligible);
         let mut insert = begun.ok().filter(|_| index == guard.weights.len()).ok_or_else(broken)?;
         loop {

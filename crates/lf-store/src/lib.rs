@@ -12,6 +12,7 @@ mod event;
 mod filter;
 mod graph;
 pub mod log;
+mod room;
 mod rows;
 pub mod selftest;
 pub mod storage;

@@ -3,6 +3,8 @@
 //! Only links from eligible records count: an attacker's records of low reputation must not make honest tips look used
 //! and orphan them.
 
+use crate::room::{has_room, push_tight, roomier, trade};
+
 /// Records with this many linkers or more are all the same: they are linked only when nothing better is there.
 const LINKERS_MAX: u8 = 4;
 /// Marks a record that is not eligible; its linkers are counted all the same, as it may become so.
@@ -19,6 +21,12 @@ pub(crate) struct Tips {
     slots: Vec<u32>,
     /// Eligible records by their number of linkers.
     buckets: [Vec<u32>; LINKERS_MAX as usize],
+}
+
+/// Roomier copies of arrays, see [`Tips::room`].
+pub(crate) struct TipsRoom {
+    linkers: Option<Vec<u8>>,
+    slots: Option<Vec<u32>>,
 }
 
 impl Tips {
@@ -38,11 +46,27 @@ impl Tips {
         &self.linkers
     }
 
+    /// Whether the next record can be pushed without moving what is millions of records long.
+    pub(crate) fn has_room(&self) -> bool {
+        has_room(&self.linkers, 1) && has_room(&self.slots, 1)
+    }
+
+    /// Room for more records, made beside readers.
+    pub(crate) fn room(&self) -> TipsRoom {
+        TipsRoom { linkers: roomier(&self.linkers, 1), slots: roomier(&self.slots, 1) }
+    }
+
+    /// Takes the room, at once; leaves what it replaces in it.
+    pub(crate) fn take_room(&mut self, room: &mut TipsRoom) {
+        trade(&mut self.linkers, &mut room.linkers);
+        trade(&mut self.slots, &mut room.slots);
+    }
+
     /// The next linked record, in the order of indexes; `links` are indexes of earlier ones.
     pub(crate) fn push(&mut self, links: &[u32], eligible: bool) {
         let index = self.linkers.len() as u32;
-        self.linkers.push(if eligible { 0 } else { INELIGIBLE });
-        self.slots.push(self.buckets[0].len() as u32);
+        push_tight(&mut self.linkers, if eligible { 0 } else { INELIGIBLE });
+        push_tight(&mut self.slots, self.buckets[0].len() as u32);
         if !eligible {
             return;
         }
@@ -124,6 +148,19 @@ impl Tips {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn restored_tips_are_full_and_get_room_beside_readers() {
+        let mut tips = Tips::restore(vec![0; 1_000].into_boxed_slice().into_vec());
+        assert!(!tips.has_room());
+        let mut room = tips.room();
+        tips.take_room(&mut room);
+        assert!(tips.has_room());
+        let capacities = (tips.linkers.capacity(), tips.slots.capacity());
+        tips.push(&[0, 999], true);
+        assert_eq!((tips.linkers.capacity(), tips.slots.capacity()), capacities);
+        assert_eq!((tips.linkers[0], tips.linkers[999], tips.count_unlinked()), (1, 1, 999));
+    }
 
     proptest! {
         /// Against the definition: sort eligible records by linkers, take the fewest.

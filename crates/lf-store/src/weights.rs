@@ -17,7 +17,7 @@
 //! `queue`: newest first, without duplicates · `fenwick`: sums along a path · `forest`: records, promoted
 //! records and paths, and the two operations that change the forest · `cover`: the walk that finds a
 //! cover · `policy`: what to promote and what to pop · `insert`: one insert as a sequence of steps ·
-//! `checkpoint`: the state as bytes · `shared`: numbers that are read while they change.
+//! `checkpoint`: the state as bytes · `shared`: numbers that are read while they change · `room`: growing beside readers.
 //!
 //! # What is not here
 //!
@@ -31,12 +31,14 @@ mod forest;
 mod insert;
 mod policy;
 mod queue;
+mod room;
 mod shared;
 #[cfg(test)]
 mod tests;
 
 pub use self::checkpoint::CheckpointError;
 pub use self::insert::{Insert, Progress};
+pub use self::room::Room;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -231,12 +233,3 @@ impl Weights {
 
 /// No index: for a forest root, "hangs from nothing". 2³² − 1 is therefore never the index of a record.
 const NONE: u32 = u32::MAX;
-
-/// Pushes, and leaves an eighth free where `Vec` would leave half: these arrays hold millions of records, and
-/// reallocating them is a remapping of pages, not a copy.
-fn push_tight<T>(vec: &mut Vec<T>, value: T) {
-    if vec.len() == vec.capacity() {
-        vec.reserve_exact((vec.len() / 8).max(64));
-    }
-    vec.push(value);
-}

@@ -21,7 +21,8 @@ use super::fenwick::Sums;
 use super::forest::{Forest, Kind, Node, Path, Slot};
 use super::policy::{Chooser, LAG_BUCKETS, Lags, Policy, Sampler};
 use super::shared::{SharedCount, SharedSum};
-use super::{LINKS_MAX, NONE, push_tight};
+use super::{LINKS_MAX, NONE};
+use crate::room::push_tight;
 
 const MAGIC: [u8; 8] = *b"LFWEIGHT";
 const VERSION: u32 = 1;

@@ -8,9 +8,10 @@
 //!   removed, and only if they hang from nothing;
 //! * a slot keeps its record for ever, so what once pointed to a newer record always does.
 
+use super::NONE;
 use super::fenwick::Sums;
 use super::shared::{SharedCount, SharedSum};
-use super::{NONE, push_tight};
+use crate::room::{extend_tight, push_tight};
 
 /// What a record is in the forest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -122,10 +123,7 @@ impl Forest {
     /// Adds a record as a leaf that hangs from nothing. The caller has checked links and room.
     pub(super) fn push(&mut self, links: &[u32], score: u32, eligible: bool, anchor: u32) {
         let links_start = self.links.len() as u32;
-        if self.links.capacity() - self.links.len() < links.len() {
-            self.links.reserve_exact(self.links.len() / 8 + 64);
-        }
-        self.links.extend_from_slice(links);
+        extend_tight(&mut self.links, links);
         let node = Node {
             added: SharedSum::new(u64::from(score)),
             up: NONE,

@@ -555,3 +555,25 @@ fn the_default_policy_bounds_memory_and_covers() {
         assert_eq!(weights.weight(record as u32), Some(want), "record {record}");
     }
 }
+
+#[test]
+fn with_room_made_beside_readers_no_insert_moves_the_long_arrays() {
+    let dag = generate(&Shape { records: 5_000, in_flight: 10, links: 3, ..Shape::default() });
+    let (mut roomy, mut plain, mut rooms) = (Weights::new(), Weights::new(), 0);
+    for record in 0..dag.len() {
+        if !roomy.has_room() {
+            let mut room = roomy.room();
+            roomy.take_room(&mut room);
+            assert!(roomy.has_room());
+            rooms += 1;
+        }
+        let capacities =
+            |weights: &Weights| (weights.forest.nodes.capacity(), weights.forest.links.capacity());
+        let before = capacities(&roomy);
+        roomy.insert(dag.links(record), dag.score(record), true).unwrap();
+        plain.insert(dag.links(record), dag.score(record), true).unwrap();
+        assert_eq!(capacities(&roomy), before, "record {record}");
+    }
+    assert!((20..200).contains(&rooms), "{rooms}");
+    assert_eq!(checkpoint(&roomy), checkpoint(&plain));
+}
