@@ -157,7 +157,7 @@ struct Open {
     database: Database,
 }
 
-/// For the engine to write what it holds in memory: some 64 MiB. What it has not written the log has.
+/// For the engine to write what it holds in memory: some 36 MiB. What it has not written the log has.
 const PERSIST_TIME_MAX: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 20 });
 /// For the engine's thread to end.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 5 });
@@ -210,8 +210,10 @@ impl Keyspaces {
 pub(crate) const CACHE_BYTES: u64 = 96 << 20;
 /// Journals beyond this are flushed: long journals open slowly.
 const JOURNAL_BYTES_MAX: u64 = 128 << 20;
-/// Bytes of changes kept in memory before they become a table on disk.
-const MEMTABLE_BYTES_MAX: u64 = 32 << 20;
+/// Bytes of changes kept in memory before they become a table on disk. Tables of rows are never merged, so nothing is won by
+/// large ones.
+const MEMTABLE_BYTES_MAX: u64 = 20 << 20;
+const ROWS_MEMTABLE_BYTES_MAX: u64 = 16 << 20;
 /// Tables of the newest level before they are merged into the next: merging is what imports wait for, and each merge
 /// holds readers up for a moment; queries have that many more tables to look into.
 const NEWEST_TABLES_MAX: u8 = 12;
@@ -250,17 +252,17 @@ impl DiskEngine {
             // are busy it gets them back and hands them on again: a core kept busy with nothing for as long as a merge takes.
             .worker_threads(1)
             .open()?;
-        let options = || {
+        let options = |memtable_bytes_max| {
             let strategy = Leveled::default()
                 .with_l0_threshold(NEWEST_TABLES_MAX)
                 .with_table_target_size(TABLE_BYTES_MAX);
             KeyspaceCreateOptions::default()
-                .max_memtable_size(MEMTABLE_BYTES_MAX)
+                .max_memtable_size(memtable_bytes_max)
                 .compaction_strategy(Arc::new(strategy))
         };
         let keyspaces = Keyspaces {
-            rows: database.keyspace("rows", options)?,
-            others: database.keyspace("index", options)?,
+            rows: database.keyspace("rows", || options(ROWS_MEMTABLE_BYTES_MAX))?,
+            others: database.keyspace("index", || options(MEMTABLE_BYTES_MAX))?,
         };
         for keyspace in keyspaces.all() {
             // What journals held becomes a table (in the background), so that they do not pile up from crash to crash.

@@ -182,8 +182,7 @@ fn with_room<'a>(
 }
 
 /// Adds records to weights and tips, the first of which has the index `first`; one that is there already must be the
-/// same. `inserted` is told each. Readers are kept out only while a
-/// cover is applied.
+/// same. `inserted` is told each. Readers are kept out only while a cover is applied.
 ///
 /// # Errors
 /// They do not fit: the index is damaged, as the graph's own rules admit nothing else.

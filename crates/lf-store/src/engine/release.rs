@@ -69,17 +69,21 @@ impl Drop for Releaser {
 }
 
 /// Takes a share in a keyspace's memtables and versions, looks for new ones each time it is called, and gives up those that the
-/// engine has let go of. Tells whether there are some that it will let go of soon.
+/// engine has let go of. Tells whether there was any of that.
 fn share_in(keyspace: &Keyspace) -> impl FnMut() -> bool + use<> {
     let keyspace = keyspace.clone();
     let mut memtables = Vec::new();
     let mut versions = VecDeque::new();
     move || {
+        let mut changed = false;
         let memtable = keyspace.tree.active_memtable();
         if !memtables.iter().any(|share| Arc::ptr_eq(share, &memtable)) {
             memtables.push(memtable);
+            changed = true;
         }
+        let shares = memtables.len();
         memtables.retain(|share| Arc::strong_count(share) > 1);
+        changed |= memtables.len() < shares;
 
         let version = keyspace.tree.current_version();
         // It lets go of the oldest first, and their ids have no gaps. Versions between two of ours may hold what the earlier
@@ -87,10 +91,12 @@ fn share_in(keyspace: &Keyspace) -> impl FnMut() -> bool + use<> {
         let oldest = version.id().saturating_sub(keyspace.tree.version_free_list_len() as u64);
         if versions.back().is_none_or(|(id, _)| *id != version.id()) {
             versions.push_back((version.id(), version));
+            changed = true;
         }
         while versions.get(1).is_some_and(|(next, _)| *next <= oldest) {
             versions.pop_front();
+            changed = true;
         }
-        memtables.len() > 1 || versions.len() > 1
+        changed
     }
 }
