@@ -127,8 +127,9 @@ fn measure(
         println!("{}", Figure::new("  processor time, a record", each, "µs", None));
         let goal = Some(Goal::AtLeast(90.0));
         println!("{}", Figure::new("  of the cores' time used by this process", busy * 100.0, "%", goal));
-        let read = (disk_read_bytes() - read) / 1e6;
-        println!("{}", Figure::new("  read from the disk", read, "MB", None));
+        if let (Some(before), Some(after)) = (read, disk_read_bytes()) {
+            println!("{}", Figure::new("  read from the disk", (after - before) / 1e6, "MB", None));
+        }
         let mut durations = querying.join().unwrap();
         if !durations.is_empty() {
             // Of clients that do not wait for each other's answers more see a long wait than of queries one after another.
@@ -145,11 +146,10 @@ fn measure(
     });
 }
 
-/// What this process has had the disk read so far, in bytes; 0 where the system does not tell.
-fn disk_read_bytes() -> f64 {
-    let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
-    let line = io.lines().find_map(|line| line.strip_prefix("read_bytes: "));
-    line.and_then(|bytes| bytes.parse().ok()).unwrap_or(0.0)
+/// What this process has had the disk read so far, in bytes, where the system tells.
+fn disk_read_bytes() -> Option<f64> {
+    let io = std::fs::read_to_string("/proc/self/io").ok()?;
+    io.lines().find_map(|line| line.strip_prefix("read_bytes: "))?.parse().ok()
 }
 
 /// One query over HTTP, on a connection that stays open.

@@ -210,9 +210,10 @@ impl Keyspaces {
 pub(crate) const CACHE_BYTES: u64 = 96 << 20;
 /// Journals beyond this are flushed: long journals open slowly.
 const JOURNAL_BYTES_MAX: u64 = 128 << 20;
-/// Bytes of changes kept in memory before they become a table on disk. Tables of rows are never merged, so nothing is won by
-/// large ones.
+/// Bytes of changes kept in memory before they become a table on disk. Larger ones would be merged less often, and several of
+/// them are in memory at times.
 const MEMTABLE_BYTES_MAX: u64 = 20 << 20;
+/// The same of rows: their tables are never merged, so nothing is won by large ones.
 const ROWS_MEMTABLE_BYTES_MAX: u64 = 16 << 20;
 /// Tables of the newest level before they are merged into the next: merging is what imports wait for, and each merge
 /// holds readers up for a moment; queries have that many more tables to look into.
@@ -220,6 +221,10 @@ const NEWEST_TABLES_MAX: u8 = 12;
 /// Bytes of a table that a merge writes. It finishes the last one, filter, sync and all, under the lock that each read takes:
 /// 30 ms for the engine's own 64 MiB.
 const TABLE_BYTES_MAX: u64 = 8 << 20;
+
+fn no_thread(e: &io::Error) -> EngineError {
+    EngineError::new(EngineErrorKind::Refused, format!("cannot start a thread: {e}"))
+}
 
 impl DiskEngine {
     /// Opens or creates the engine's directory.
@@ -240,7 +245,7 @@ impl DiskEngine {
             Ok(Ok(engine)) => engine,
             // Damaged files may make the engine panic; that is one more kind of damage.
             Ok(Err(_)) => Err(EngineError::new(EngineErrorKind::Damaged, "does not understand its files")),
-            Err(e) => Err(EngineError::new(EngineErrorKind::Refused, format!("cannot start a thread: {e}"))),
+            Err(e) => Err(no_thread(&e)),
         }
     }
 
@@ -268,8 +273,7 @@ impl DiskEngine {
             // What journals held becomes a table (in the background), so that they do not pile up from crash to crash.
             keyspace.rotate_memtable()?;
         }
-        let releaser = Releaser::start(keyspaces.all().map(Keyspace::clone).to_vec())
-            .map_err(|e| EngineError::new(EngineErrorKind::Refused, format!("cannot start a thread: {e}")))?;
+        let releaser = Releaser::start(keyspaces.clone()).map_err(|e| no_thread(&e))?;
         Ok(DiskEngine { open: Some(Open { keyspaces, database }), releaser: Some(releaser) })
     }
 

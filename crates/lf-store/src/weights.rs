@@ -38,7 +38,6 @@ mod tests;
 
 pub use self::checkpoint::CheckpointError;
 pub use self::insert::{Insert, Progress};
-pub use self::room::Room;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

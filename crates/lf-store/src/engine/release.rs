@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use fjall::{AbstractTree, Keyspace};
 
+use super::Keyspaces;
+
 /// How often to look while there are changes. A memtable takes some ten times as long to fill.
 const LOOK: Duration = Duration::from_millis(50);
 /// How often to look whether there are.
@@ -33,12 +35,12 @@ impl Releaser {
     ///
     /// # Errors
     /// The system gives no thread.
-    pub(super) fn start(keyspaces: Vec<Keyspace>) -> std::io::Result<Self> {
+    pub(super) fn start(keyspaces: Keyspaces) -> std::io::Result<Self> {
         let changed = Arc::new(AtomicBool::new(true));
         let (stop, stopped) = sync_channel(1);
         let seen = Arc::clone(&changed);
         let run = move || {
-            let mut shares: Vec<_> = keyspaces.iter().map(share_in).collect();
+            let mut shares = keyspaces.all().map(share_in);
             let mut busy = true;
             while stopped.recv_timeout(if busy { LOOK } else { LOOK_IDLE }) == Err(RecvTimeoutError::Timeout)
             {
@@ -98,5 +100,36 @@ fn share_in(keyspace: &Keyspace) -> impl FnMut() -> bool + use<> {
             changed = true;
         }
         changed
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::{DiskEngine, Engine};
+    use super::*;
+
+    #[test]
+    fn merged_tables_are_kept_until_the_next_look_and_not_longer() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut engine = DiskEngine::open(&directory.path().join("index")).unwrap();
+        // The test looks, no thread does.
+        drop(engine.releaser.take());
+        let keyspace = engine.opened().unwrap().keyspaces.others.clone();
+        let tables = || std::fs::read_dir(keyspace.path().join("tables")).unwrap().count();
+        let mut look = share_in(&keyspace);
+        let mut released = 0;
+        for round in 0..20u8 {
+            let change = |n: u8| (vec![b'h', n], Some(vec![round; 1_000]));
+            engine.commit((0..100).map(change).collect()).unwrap();
+            drop(engine.snapshot());
+            let before = tables();
+            engine.compact().unwrap();
+            assert!(tables() >= before, "round {round}: the engine removed what there is a share in");
+            let kept = tables();
+            look();
+            released += usize::from(tables() < kept);
+        }
+        assert!(released > 10 && tables() <= 8, "{released} times, {} left", tables());
     }
 }
