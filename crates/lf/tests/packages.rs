@@ -194,7 +194,8 @@ mod debian {
         assert!(!said.lines().any(|line| line.starts_with("E: ") || line.starts_with("W: ")), "{said}");
     }
 
-    /// Root's view of this machine with a layer above it that takes all changes, and a process tree of its own.
+    /// Root's view of this machine with a layer above it that takes all changes, and a process tree of its own. What
+    /// the machine has of the package (somebody may run a node here) is not in it.
     const ASIDE: &str = r#"
         set -e
         mount -t tmpfs tmpfs "$1"
@@ -203,9 +204,12 @@ mod debian {
         mount --rbind /dev "$1/root/dev"
         mount -t proc proc "$1/root/proc"
         mount -t tmpfs tmpfs "$1/root/run"
-        shift_to=$1
+        root=$1/root
+        chroot "$root" dpkg --purge lf-node >/dev/null 2>&1 || true
+        rm -rf "$root/var/lib/lf" "$root/etc/lf"
+        sed -i /^lf:/d "$root"/etc/passwd "$root"/etc/shadow "$root"/etc/group "$root"/etc/gshadow
         shift
-        exec chroot "$shift_to/root" "$@"
+        exec chroot "$root" "$@"
     "#;
 
     fn aside(layer: &Path) -> Command {
