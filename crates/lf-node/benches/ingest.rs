@@ -20,6 +20,9 @@ use lf_proto::api::{Query, QueryRange};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// How long it is looked whether the machine stands still.
+const STOOD_STILL_FOR: Duration = Duration::from_secs(5);
+
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let value = |name: &str| arguments.iter().position(|a| a == name).and_then(|i| arguments.get(i + 1));
@@ -55,6 +58,12 @@ fn main() {
     let (mut store, _) = lf_store::Store::open(options).unwrap();
     import(&mut store, &mut Synthetic::with_shape(1, shape), stored).unwrap();
     store.close().unwrap();
+
+    // What the machine itself takes away: beside another one that is busy, a query can be no better than that.
+    for goal_ms in [1.0, 2.0] {
+        let name = format!("moments at which the machine stood still longer than {goal_ms} ms");
+        println!("{}", Figure::new(name, stood_still(goal_ms, threads) * 100.0, "%", None).on(threads));
+    }
 
     let running = Running::start(&config).unwrap();
     let url = running.url().unwrap();
@@ -144,6 +153,24 @@ fn measure(
             println!("{}", Figure::new(name, share * 100.0, "%", None));
         }
     });
+}
+
+/// The share of moments at which a thread that runs all the time would have waited longer than that, while each core has
+/// one.
+fn stood_still(goal_ms: f64, threads: usize) -> f64 {
+    let spin = || {
+        let (begun, mut last, mut beyond) = (Instant::now(), Instant::now(), 0.0);
+        while begun.elapsed() < STOOD_STILL_FOR {
+            let now = Instant::now();
+            beyond += ((now - last).as_secs_f64() - goal_ms / 1e3).max(0.0);
+            last = now;
+        }
+        beyond / begun.elapsed().as_secs_f64()
+    };
+    std::thread::scope(|scope| {
+        let spinning: Vec<_> = (0..threads).map(|_| scope.spawn(spin)).collect();
+        spinning.into_iter().map(|thread| thread.join().unwrap()).sum::<f64>() / threads as f64
+    })
 }
 
 /// What this process has had the disk read so far, in bytes, where the system tells.
