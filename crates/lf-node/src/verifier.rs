@@ -3,9 +3,7 @@
 //! Whatever waits when a thread becomes free is checked together, up to a batch: a lone record is checked at once, and
 //! under load batches fill by themselves, so nothing ever waits for a batch to fill. The threads for what comes in bulk
 //! have a low priority: they are to take what time the cores have left, and above all not to take it from the store's
-//! threads, whose priority is itself lower than that of requests. That alone does not have a request run at once: the
-//! system may let a thread that runs go on to its next tick, some milliseconds. So they offer their core after each part
-//! of a millisecond or so. Records whose work takes seconds go to a thread of
+//! threads, whose priority is itself lower than that of requests. Records whose work takes seconds go to a thread of
 //! their own, which rests most of the time: whoever sends such records fills only its queue.
 //!
 //! What is checked, and how, `core::accept` says.
@@ -17,7 +15,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use lf_proto::record::{Record, batch_records};
+use lf_proto::record::Record;
 use lf_store::WRITER_NICENESS;
 
 use crate::core::accept::{Refusal, SlowWork, Verdict, Verified};
@@ -289,11 +287,7 @@ fn work(judge: &impl Judge, lane: Lane, queue: &Watched<Queue>, slow: &Watched<S
         let counts: Vec<usize> = jobs.iter().map(|job| job.records.len()).collect();
         let records = jobs.iter_mut().flat_map(|job| std::mem::take(&mut job.records)).collect();
         // A bug costs those who are waiting an answer, not the thread.
-        let judged = catch_unwind(AssertUnwindSafe(|| match lane {
-            Lane::Request => judge.judge(records),
-            Lane::Import | Lane::News | Lane::Peer => judge_in_parts(judge, records),
-        }));
-        let Ok(verdicts) = judged else {
+        let Ok(verdicts) = catch_unwind(AssertUnwindSafe(|| judge.judge(records))) else {
             tracing::error!("checking records hit a bug");
             continue;
         };
@@ -303,18 +297,6 @@ fn work(judge: &impl Judge, lane: Lane, queue: &Watched<Queue>, slow: &Watched<S
             answer(lane, SlowJob { verdicts, reply: job.reply }, slow);
         }
     }
-}
-
-/// One verdict for each record, in order. After each part the thread offers its core to whatever waits for it.
-fn judge_in_parts(judge: &impl Judge, mut records: Vec<Record>) -> Vec<Verdict> {
-    let part = batch_records();
-    let mut verdicts = Vec::with_capacity(records.len());
-    while !records.is_empty() {
-        let rest = records.split_off(part.min(records.len()));
-        verdicts.extend(judge.judge(std::mem::replace(&mut records, rest)));
-        std::thread::yield_now();
-    }
-    verdicts
 }
 
 /// Answers a job, or hands it on if there is slow work in it.
@@ -517,23 +499,6 @@ mod tests {
         assert!(largest.load(Ordering::Relaxed) < 2 * BATCH_RECORDS);
         verifier.stop();
         assert!(verifier.check(Lane::Request, vec![record(GOOD, 0)]).recv().is_err());
-    }
-
-    #[test]
-    fn what_comes_in_bulk_is_judged_in_parts_and_requests_at_once() {
-        for (lane, largest) in [(Lane::Import, batch_records()), (Lane::Request, BATCH_RECORDS)] {
-            let fake = Fake::default();
-            let seen = fake.largest.clone();
-            let verifier = Verifier::start(fake).unwrap();
-            let records: Vec<_> =
-                (0..BATCH_RECORDS).map(|i| record(if i % 3 == 0 { BAD } else { GOOD }, i as u8)).collect();
-            let verdicts = verifier.check(lane, records.clone()).recv().unwrap();
-            assert_eq!(seen.load(Ordering::Relaxed), largest, "{lane:?}");
-            assert_eq!(verdicts.len(), BATCH_RECORDS);
-            for (i, (verdict, record)) in verdicts.iter().zip(&records).enumerate() {
-                assert_eq!(verdict.as_ref().ok().map(|v| &v.record), (i % 3 != 0).then_some(record));
-            }
-        }
     }
 
     #[test]

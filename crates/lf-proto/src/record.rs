@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256, Sha384, Sha512};
 
 pub use self::builder::{BuildError, RecordBuilder, UnworkedRecord};
 pub use self::stream::RecordStream;
-pub use self::verify::{RecordError, batch_records, verify_all};
+pub use self::verify::{RecordError, verify_all};
 use self::wire::{Reader, put_varint, varint_bytes};
 use crate::hash::Hash;
 use crate::owner::{OwnerPublic, SignatureError};

@@ -18,8 +18,6 @@ use crate::writer::WRITER_NICENESS;
 const QUEUE_STEPS: usize = 4;
 /// Records raised under the graph's lock at a time.
 const RAISE_RECORDS: usize = 1_024;
-/// Records after which the thread offers its core to whatever waits for it: some hundred microseconds.
-const YIELD_RECORDS: u32 = 32;
 /// Attempts at having the graph alone before waiting in line: some ten microseconds.
 const WRITE_TRIES: usize = 1_000;
 
@@ -203,11 +201,6 @@ pub(crate) fn insert(
             }
             inserted(index);
             continue;
-        }
-        if index.is_multiple_of(YIELD_RECORDS) {
-            drop(guard);
-            std::thread::yield_now();
-            guard = write(graph);
         }
         guard = with_room(graph, guard);
         let begun = guard.weights.begin_insert(&new.links, new.score, new.eligible);

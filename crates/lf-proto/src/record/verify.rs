@@ -1,7 +1,6 @@
 //! Signatures and claims of many records at once, which share what costs most.
 
 use super::Record;
-use crate::curve::ways::Way;
 use crate::owner::{OwnerSignature, SignatureError, verify_all as verify_signatures};
 use crate::selector::{RecoveredSelector, SelectorError, recover_all};
 
@@ -21,14 +20,8 @@ pub enum RecordError {
     },
 }
 
-/// How many records [`verify_all`] best takes at a time on this processor: 64 where eight are checked in lanes; more share
-/// little more. Scalar code takes a millisecond or two for eight, and with 64 is faster by a twentieth or so only.
-pub fn batch_records() -> usize {
-    if Way::Avx512Lanes.is_available() { 64 } else { 8 }
-}
-
 /// Checks signatures and recovers selectors, as [`Record::verify_signature`] and [`Record::recover_selectors`] do for
-/// one record. Claims of records whose signature is wrong are not looked at. [`batch_records`] at a time pay best.
+/// one record. Claims of records whose signature is wrong are not looked at. Some 64 records at a time pay best.
 pub fn verify_all(records: &[&Record], strict: bool) -> Vec<Result<Vec<RecoveredSelector>, RecordError>> {
     let digests: Vec<[u8; 48]> = records.iter().map(|record| record.signed_digest()).collect();
     let signatures: Vec<OwnerSignature<'_>> = records
