@@ -156,7 +156,9 @@ impl Config {
             _ => Path::new("."),
         };
         let io = |action, path: &Path, source| ConfigError::Io { action, path: path.to_owned(), source };
-        fs::create_dir_all(directory).map_err(|e| io("create", directory, e))?;
+        // As a node would make it, whose home it may become.
+        let made = lf_platform::private_directory().recursive(true).create(directory);
+        made.map_err(|e| io("create", directory, e))?;
         let _lock = lf_platform::lock_directory(directory).map_err(|e| io("lock", directory, e))?;
         let mut config = Self::read(path)?.unwrap_or_else(Self::initial);
         let had_owners = !config.owners.is_empty();
@@ -430,6 +432,10 @@ mod tests {
         Config::update(&path, |_| Ok::<_, ConfigError>(())).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+
+        let new = dir.path().join("new");
+        Config::update(&new.join("client.json"), |_| Ok::<_, ConfigError>(())).unwrap();
+        assert_eq!(fs::metadata(&new).unwrap().permissions().mode() & 0o777, 0o700);
     }
 
     #[test]

@@ -267,6 +267,7 @@ impl Running {
             .worker_threads(2)
             .max_blocking_threads(BLOCKING_THREADS_MAX)
             .thread_name("lf-http")
+            .on_thread_start(lf_platform::short_slices)
             .enable_all()
             .build()
             .map_err(|source| RunError::System { action: "start threads", source })?;

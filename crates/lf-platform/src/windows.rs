@@ -120,6 +120,9 @@ pub fn default_home(name: &str) -> Option<PathBuf> {
     home.map(|home| home.join(format!(".{name}")))
 }
 
+/// Asks the system to give this thread a core soon after it is woken: not without unsafe code here, and all works without.
+pub fn short_slices() {}
+
 /// Lowers this thread's priority: not without unsafe code here, and all works without.
 pub fn lower_priority(_steps: i32) {}
 

@@ -41,6 +41,7 @@ pub(super) fn run(context: &Context, args: &Serve) -> Result<()> {
     let failed = |e: std::io::Error| Failure::new(e.to_string());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .on_thread_start(lf_platform::short_slices)
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
         .map_err(failed)?;
